@@ -1,0 +1,240 @@
+/**
+ * The event types of version 1, as schemas from which the TypeScript types come. The wire form is CBOR and
+ * events.cddl describes it for everybody else; a test holds the two together.
+ *
+ * Evolution: within version 1 a schema only ever gains optional fields, and readers ignore what they don't know.
+ * Times are milliseconds since 1970-01-01T00:00:00Z, durations milliseconds, both as numbers.
+ */
+import Type, { type Static, type TSchema } from "typebox";
+import { MAX_METRICS, MAX_NAME_LENGTH, MAX_TEXT_VALUE_LENGTH } from "./limits.ts";
+
+const time = Type.Number({ description: "milliseconds since 1970-01-01T00:00:00Z" });
+const count = Type.Integer({ minimum: 0 });
+const sequence = Type.Integer({ minimum: 1 });
+const name = Type.String({ minLength: 1, maxLength: MAX_NAME_LENGTH });
+const text = Type.String();
+const bytes = Type.Unsafe<Uint8Array>({ bytes: true });
+/** `[from, to]`, both included. */
+const range = Type.Tuple([sequence, sequence]);
+
+export const CLOCKS = ["device", "synced", "restamped", "unsynced"] as const;
+/** How the time of an event was come by. */
+export type Clock = (typeof CLOCKS)[number];
+
+/** What every journal event says of the moment the gateway took it in. */
+const stamp = {
+  received: Type.Number({ description: "the gateway's clock at receipt, ms since 1970" }),
+  clock: Type.Unsafe<Clock>(Type.Enum([...CLOCKS])),
+  boot: Type.String({ description: "id of the gateway's boot, so that `uptime` can be compared" }),
+  uptime: Type.Number({ description: "the gateway's monotonic clock at receipt, ms since boot" }),
+};
+
+const metricValue = Type.Union([
+  Type.Number(),
+  Type.Boolean(),
+  Type.String({ maxLength: MAX_TEXT_VALUE_LENGTH }),
+]);
+export type MetricValue = Static<typeof metricValue>;
+
+/** What one message of one device said. */
+export const readingSchema = Type.Object({
+  ...stamp,
+  device: name,
+  metrics: Type.Record(name, metricValue, { minProperties: 1, maxProperties: MAX_METRICS }),
+  time: Type.Optional(time),
+});
+export type Reading = Static<typeof readingSchema>;
+
+/** "All that I accepted before this has come before this": absence is judged by it. */
+export const heartbeatSchema = Type.Object({
+  ...stamp,
+  interval: Type.Number({ description: "ms until the next one is due" }),
+});
+export type Heartbeat = Static<typeof heartbeatSchema>;
+
+export const EPOCH_REASONS = ["first-start", "salvage", "restored", "moved"] as const;
+export type EpochReason = (typeof EPOCH_REASONS)[number];
+
+/** The first event of every epoch. It names the one before, so that the ledger can close it. */
+export const epochSchema = Type.Object({
+  ...stamp,
+  reason: Type.Unsafe<EpochReason>(Type.Enum([...EPOCH_REASONS])),
+  previous: Type.Optional(
+    Type.Object({
+      epoch: text,
+      highest: Type.Integer({ minimum: 0, description: "highest sequence known to be accepted" }),
+    }),
+  ),
+});
+export type EpochStart = Static<typeof epochSchema>;
+
+export const LOSS_REASONS = ["full", "damage", "expired"] as const;
+export type LossReason = (typeof LOSS_REASONS)[number];
+
+/** Stands in the place of what it replaces: sequences from..to, both included, are given up. */
+export const lossSchema = Type.Object({
+  ...stamp,
+  from: sequence,
+  to: sequence,
+  reason: Type.Unsafe<LossReason>(Type.Enum([...LOSS_REASONS])),
+});
+export type Loss = Static<typeof lossSchema>;
+
+/** A message that matched a route and could not be decoded, kept so that it can be looked at and run again. */
+export const rejectedPayloadSchema = Type.Object({
+  ...stamp,
+  topic: text,
+  payload: bytes,
+  size: Type.Integer({
+    minimum: 0,
+    description: "bytes of the whole payload; `payload` may be cut",
+  }),
+  code: text,
+  message: text,
+  client: Type.Optional(text),
+});
+export type RejectedPayload = Static<typeof rejectedPayloadSchema>;
+
+/** What a gateway says of itself now; not part of its journal, so it is sent past any backlog. */
+export const gatewayStatusSchema = Type.Object({
+  gateway: text,
+  time,
+  epoch: text,
+  accepted: Type.Integer({ minimum: 0, description: "highest sequence on the gateway's disk" }),
+  forwarded: Type.Integer({ minimum: 0, description: "highest sequence the log has acknowledged" }),
+  buffered_bytes: count,
+  capacity_bytes: count,
+  hours_left: Type.Optional(Type.Number()),
+  clients: count,
+  interval: Type.Number({ description: "ms until the next status is due" }),
+  started: time,
+  version: text,
+});
+export type GatewayStatus = Static<typeof gatewayStatusSchema>;
+
+export const RESOLUTIONS = ["1m", "1h"] as const;
+export type Resolution = (typeof RESOLUTIONS)[number];
+export const RESOLUTION_MS: Readonly<Record<Resolution, number>> = {
+  "1m": 60_000,
+  "1h": 3_600_000,
+};
+
+/** Aggregate of one series over one window `[window, window + resolution)` of event time. Mean is sum / count. */
+export const rollupSchema = Type.Object({
+  gateway: text,
+  device: name,
+  metric: name,
+  resolution: Type.Unsafe<Resolution>(Type.Enum([...RESOLUTIONS])),
+  window: Type.Number({ description: "start of the window, ms since 1970" }),
+  count: Type.Integer({ minimum: 1 }),
+  min: Type.Number(),
+  max: Type.Number(),
+  sum: Type.Number(),
+  revision: Type.Integer({ minimum: 1, description: "grows each time the window changes" }),
+});
+export type Rollup = Static<typeof rollupSchema>;
+
+export const ALERT_STATES = ["pending", "firing", "resolved"] as const;
+export type AlertState = (typeof ALERT_STATES)[number];
+export const SEVERITIES = ["info", "warning", "critical"] as const;
+export type Severity = (typeof SEVERITIES)[number];
+
+/** An alert as it is after a change. The same shape is the history (one each change) and the state (the last). */
+export const alertSchema = Type.Object({
+  alert: Type.String({ description: "rule and series: the alert's lasting identity" }),
+  episode: Type.String({
+    description: "event id that began this episode: one from pending to resolved",
+  }),
+  rule: text,
+  gateway: text,
+  device: name,
+  metric: name,
+  state: Type.Unsafe<AlertState>(Type.Enum([...ALERT_STATES])),
+  severity: Type.Unsafe<Severity>(Type.Enum([...SEVERITIES])),
+  condition: Type.String({ description: "the rule's condition in words, with its threshold" }),
+  threshold: Type.Number(),
+  value: Type.Number({ description: "value at this change" }),
+  since: Type.Number({ description: "event time at which the condition began to hold, ms" }),
+  changed: Type.Number({ description: "event time of this change, ms" }),
+  historical: Type.Boolean({ description: "the reading was older than the rule's freshness" }),
+  message: text,
+});
+export type Alert = Static<typeof alertSchema>;
+
+/** A device as last heard. */
+export const deviceSchema = Type.Object({
+  gateway: text,
+  device: name,
+  last_seen: Type.Number({ description: "event time of the newest reading, ms" }),
+  readings: count,
+  metrics: Type.Record(name, Type.Object({ value: metricValue, time })),
+});
+export type Device = Static<typeof deviceSchema>;
+
+/** What has arrived of one epoch of one gateway, to the sequence. */
+export const ledgerSchema = Type.Object({
+  gateway: text,
+  epoch: text,
+  received: Type.Array(range, { description: "sequences that arrived, declared losses included" }),
+  declared_lost: Type.Array(range),
+  missing: Type.Array(range, { description: "holes below what is known to have been sent before" }),
+  duplicates: count,
+  accepted: Type.Integer({ minimum: 0, description: "highest sequence the gateway has claimed" }),
+  closed: Type.Optional(Type.Boolean({ description: "a later epoch has named this one's end" })),
+  first_received: Type.Optional(time),
+  last_received: Type.Optional(time),
+});
+export type LedgerEntry = Static<typeof ledgerSchema>;
+
+/** A record of an input topic that a processor could not read. */
+export const rejectedRecordSchema = Type.Object({
+  topology: text,
+  topic: text,
+  partition: count,
+  offset: count,
+  code: text,
+  message: text,
+  value: Type.Optional(bytes),
+});
+export type RejectedRecord = Static<typeof rejectedRecordSchema>;
+
+/** The passing of time, written by a processor's runtime into its input partition once it is caught up. */
+export const tickSchema = Type.Object({ time });
+export type Tick = Static<typeof tickSchema>;
+
+/** CloudEvents `ce_type` of each event, and the schema of its value. */
+export const EVENT_SCHEMAS = {
+  "tidegate.reading": readingSchema,
+  "tidegate.heartbeat": heartbeatSchema,
+  "tidegate.epoch": epochSchema,
+  "tidegate.loss": lossSchema,
+  "tidegate.rejected-payload": rejectedPayloadSchema,
+  "tidegate.gateway-status": gatewayStatusSchema,
+  "tidegate.rollup": rollupSchema,
+  "tidegate.alert": alertSchema,
+  "tidegate.device": deviceSchema,
+  "tidegate.ledger": ledgerSchema,
+  "tidegate.rejected-record": rejectedRecordSchema,
+  "tidegate.tick": tickSchema,
+} as const satisfies Record<string, TSchema>;
+
+export type EventType = keyof typeof EVENT_SCHEMAS;
+export type EventOf<T extends EventType> = Static<(typeof EVENT_SCHEMAS)[T]>;
+
+/** The types that stand in a gateway's journal, each with a sequence. */
+export const JOURNAL_TYPES = [
+  "tidegate.reading",
+  "tidegate.heartbeat",
+  "tidegate.epoch",
+  "tidegate.loss",
+  "tidegate.rejected-payload",
+] as const satisfies readonly EventType[];
+export type JournalType = (typeof JOURNAL_TYPES)[number];
+
+export function isEventType(text: string): text is EventType {
+  return Object.hasOwn(EVENT_SCHEMAS, text);
+}
+
+export function isJournalType(text: string): text is JournalType {
+  return (JOURNAL_TYPES as readonly string[]).includes(text);
+}

@@ -1,0 +1,232 @@
+/**
+ * The event log, as everybody else sees it: topics with partitions, keys, headers, and offsets that only grow.
+ *
+ * Two adapters stand behind it, Kafka (stream/kafka) and embedded (stream/embedded, LevelDB in one process);
+ * stream/conformance.ts is the suite that both pass. What it promises:
+ *  - order: records of one partition are read in the order in which they were appended;
+ *  - durability: an append, a sink's acknowledgement or a processor's commit that resolved survives a crash;
+ *  - a sink never sends a second batch before the first is acknowledged, and resends the very same batch until it is;
+ *  - a processor commits outputs, state changes and input position together or not at all;
+ *  - the log being away is no error of the caller's: sinks, processors and tails wait and go on by themselves.
+ */
+import type { EventType } from "../events/schema.ts";
+
+export type RecordHeaders = Readonly<Record<string, string>>;
+
+/** A record to append. A null value is a tombstone: on a compacted topic it deletes the key. */
+export interface LogRecord {
+  readonly key: string;
+  readonly headers: RecordHeaders;
+  readonly value: Uint8Array | null;
+}
+
+/** A record as it stands in the log. */
+export interface StoredRecord {
+  readonly topic: string;
+  readonly partition: number;
+  /** Grows within a partition, not always by one: compaction, retention and transaction marks leave holes. */
+  readonly offset: number;
+  /** Time of sending, ms since 1970; never the event time (brokers delete by it). */
+  readonly timestamp: number;
+  readonly key: string | null;
+  readonly headers: RecordHeaders;
+  readonly value: Uint8Array | null;
+}
+
+export const CLEANUPS = ["delete", "compact", "compact,delete"] as const;
+export type Cleanup = (typeof CLEANUPS)[number];
+
+export interface TopicSpec {
+  readonly name: string;
+  readonly partitions: number;
+  readonly cleanup: Cleanup;
+  /** How long a `delete` topic keeps a record, ms from its time of sending; undefined keeps it for ever. */
+  readonly retentionMs?: number;
+}
+
+/** First kept and next free offset of a partition: `end - start` bounds what is in it. */
+export interface PartitionRange {
+  readonly topic: string;
+  readonly partition: number;
+  readonly start: number;
+  readonly end: number;
+}
+
+/** The next offset to read of a partition; undefined where nothing was read yet. */
+export type Positions = ReadonlyMap<string, ReadonlyMap<number, number>>;
+
+export const EVENT_LOG_ERROR_CODES = [
+  /** No broker answers; trying again later may help. */
+  "unreachable",
+  /** The topic does not exist. */
+  "unknown_topic",
+  /** The broker refuses who we say we are, or what we ask. */
+  "not_authorized",
+  /** The embedded store is open in another process. */
+  "in_use",
+  /** The embedded store cannot be read or written. */
+  "storage",
+  /** Called before start() or after stop(). */
+  "closed",
+  /** Refused as it is: too large, no such partition. */
+  "invalid",
+] as const;
+export type EventLogErrorCode = (typeof EVENT_LOG_ERROR_CODES)[number];
+
+/** The world's faults, told by code; bugs of our own are assertion errors. */
+export class EventLogError extends Error {
+  readonly code: EventLogErrorCode;
+  constructor(code: EventLogErrorCode, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = "EventLogError";
+    this.code = code;
+  }
+}
+
+/** Records that go to one partition of one topic as a whole; never changed once it was handed over. */
+export interface FrozenBatch {
+  readonly topic: string;
+  /** All records go to the partition of this key. */
+  readonly key: string;
+  readonly records: readonly LogRecord[];
+}
+
+/** What feeds a sink: the buffer's side of forwarding. */
+export interface SinkSource {
+  /** The batch after the last acknowledged one. Waits until there is one; rejects only when aborted. */
+  next(signal: AbortSignal): Promise<FrozenBatch>;
+  /** The batch is durable in the log. The sink asks for the next one only after this resolved. */
+  acknowledged(batch: FrozenBatch): Promise<void>;
+}
+
+export interface SinkStatus {
+  /** `waiting`: the log is away or refuses, and the same batch is tried again after a pause. */
+  readonly state: "stopped" | "idle" | "sending" | "waiting";
+  readonly recordsSent: number;
+  readonly retries: number;
+  /** What the last failed try said, until a try succeeds. */
+  readonly lastError?: string;
+  /** ms since 1970. */
+  readonly lastAcknowledged?: number;
+}
+
+export interface Sink {
+  /** Begins in the background; a log that is away does not make it fail. */
+  start(): Promise<void>;
+  /** Ends after the batch in flight or the deadline, whichever is first. */
+  stop(deadlineMs?: number): Promise<void>;
+  status(): SinkStatus;
+}
+
+/** State of one partition of a topology, as the step sees it: values as decoded from CBOR, never to be changed in place. */
+export interface StateView {
+  get(key: string): unknown;
+  /** Entries whose key starts with the prefix, in key order. */
+  entries(prefix: string): Iterable<readonly [key: string, value: unknown]>;
+}
+
+export type TopologyInput =
+  | { readonly kind: "record"; readonly record: StoredRecord }
+  /** Time passed; `time` in ms since 1970. Stands in the first input topic, so that a replay sees it again. */
+  | {
+      readonly kind: "tick";
+      readonly partition: number;
+      readonly offset: number;
+      readonly time: number;
+    };
+
+/** An event that a step puts out; the runtime encodes it at commit. A null event is a tombstone. */
+export interface Output {
+  readonly topic: string;
+  readonly key: string;
+  readonly type: EventType;
+  /** CloudEvents id; unique within the topology. */
+  readonly id: string;
+  /** Event time, ms since 1970. */
+  readonly time: number;
+  readonly event: unknown;
+}
+
+export interface StepResult {
+  /** Keys that changed; undefined deletes. Later entries of a key win. */
+  readonly state: readonly (readonly [key: string, value: unknown])[];
+  readonly outputs: readonly Output[];
+}
+
+/**
+ * A processor as a value. `step` is pure: no clock, no I/O, no randomness, so that the same input makes the same
+ * output on every replay. It sees one partition at a time, its inputs being partitioned alike.
+ */
+export interface Topology {
+  readonly name: string;
+  /** Input topics, with the same partition count. */
+  readonly inputs: readonly string[];
+  /** Output topics; on a `coalesce` one only the last output for each key within a commit is written. */
+  readonly outputs: readonly { readonly topic: string; readonly coalesce: boolean }[];
+  /** Compacted topic with the partition count of the inputs; record partition = input partition. */
+  readonly changelog: string;
+  /** Ask for ticks at least this often, ms; none where undefined. */
+  readonly tickMs?: number;
+  step(state: StateView, input: TopologyInput): StepResult;
+}
+
+export interface ProcessorPartition {
+  readonly topic: string;
+  readonly partition: number;
+  /** Next offset to process. */
+  readonly position: number;
+  /** Next free offset of the log, as last seen. */
+  readonly end: number;
+}
+
+export interface ProcessorStatus {
+  readonly state: "stopped" | "starting" | "running" | "waiting" | "failed";
+  readonly partitions: readonly ProcessorPartition[];
+  readonly recordsProcessed: number;
+  readonly commits: number;
+  readonly lastError?: string;
+}
+
+export interface Processor {
+  start(): Promise<void>;
+  stop(): Promise<void>;
+  status(): ProcessorStatus;
+  /** Resolves once everything that stood in the inputs at the time of the call is processed and committed. */
+  caughtUp(signal?: AbortSignal): Promise<void>;
+}
+
+export interface TailOptions {
+  /** Where to begin: a partition without a position begins at `from`. */
+  readonly positions?: Positions;
+  readonly from: "start" | "end";
+  /** Called with records in order, one call at a time; what it throws stops the tail. Never sees uncommitted records. */
+  onRecords(records: readonly StoredRecord[]): Promise<void> | void;
+}
+
+export interface Tail {
+  start(): Promise<void>;
+  stop(): Promise<void>;
+  /** Resolves once everything that stood in the topics at the time of the call was handed to `onRecords`. */
+  caughtUp(signal?: AbortSignal): Promise<void>;
+}
+
+export interface EventLog {
+  readonly kind: "kafka" | "embedded";
+  /** Opens the store; a Kafka that is away is no error here. @throws EventLogError `in_use`, `storage` */
+  start(): Promise<void>;
+  /** Stops what was made from it first, then closes. Idempotent. */
+  stop(): Promise<void>;
+  /** Creates those that do not exist and leaves the others as they are. @throws EventLogError */
+  createTopics(specs: readonly TopicSpec[]): Promise<void>;
+  /** @throws EventLogError `unknown_topic`, `unreachable` */
+  ranges(topic: string): Promise<readonly PartitionRange[]>;
+  /** Appends to the partition of each record's key, in order, durably; on a retry a record may stand twice. */
+  append(topic: string, records: readonly LogRecord[]): Promise<void>;
+  sink(source: SinkSource): Sink;
+  process(topology: Topology): Processor;
+  tail(topics: readonly string[], options: TailOptions): Tail;
+  /** Records from `from` (default the start) up to the end as it is now, partition by partition. */
+  read(topic: string, from?: ReadonlyMap<number, number>): AsyncIterable<StoredRecord>;
+  /** The newest record of each key; keys whose newest record is a tombstone are left out. */
+  latest(topic: string): Promise<ReadonlyMap<string, StoredRecord>>;
+}
