@@ -29,6 +29,9 @@ const stamp = {
   uptime: Type.Number({ description: "the gateway's monotonic clock at receipt, ms since boot" }),
 };
 
+const stampSchema = Type.Object(stamp);
+export type Stamp = Static<typeof stampSchema>;
+
 const metricValue = Type.Union([
   Type.Number(),
   Type.Boolean(),

@@ -1,0 +1,278 @@
+/**
+ * The gateway as a whole: broker → intake → buffer → forwarder → event log, and what it says of itself.
+ *
+ * Without an event log it buffers and says so; with one that is away it does the same. Nothing on the way of a reading
+ * up to its acknowledgement waits for the log.
+ */
+import { randomBytes } from "node:crypto";
+import { join } from "node:path";
+import type { Logger } from "pino";
+import { eventHeaders } from "../events/cloudevents.ts";
+import { encodeEvent } from "../events/codec.ts";
+import { eventId, type GatewayId, gatewaySource, makeEpoch } from "../events/ids.ts";
+import type { GatewayStatus } from "../events/schema.ts";
+import { topicNames } from "../events/topics.ts";
+import type { EventLog, SinkStatus, TopicSpec } from "../stream/port.ts";
+import { LevelBuffer } from "./buffer/leveldb.ts";
+import { BufferError, type BufferStats, type DurableBuffer, type NewEvent } from "./buffer/port.ts";
+import { type Clock, stampOf, systemClock } from "./clock.ts";
+import type { GatewaySettings } from "./config.ts";
+import { Forwarder } from "./forwarder/forwarder.ts";
+import { loadIdentity, saveIdentity } from "./identity.ts";
+import { Broker, type BrokerStats } from "./mqtt/broker.ts";
+import { Intake, type IntakeStats } from "./mqtt/intake.ts";
+import { hoursLeft, type Level } from "./status.core.ts";
+
+export interface GatewayOptions {
+  readonly settings: GatewaySettings;
+  readonly dataDir: string;
+  readonly namespace: string;
+  readonly version: string;
+  readonly logger: Logger;
+  /** Where events go; undefined buffers only. Started and stopped by whoever made it. */
+  readonly log?: EventLog;
+  /** The topics that a gateway writes, created once the log answers. */
+  readonly topics?: readonly TopicSpec[];
+  readonly clock?: Clock;
+}
+
+export interface GatewayReport {
+  readonly gateway: GatewayId;
+  readonly buffer: BufferStats;
+  readonly broker: BrokerStats;
+  readonly intake: IntakeStats;
+  /** Undefined where the gateway has no log to forward to. */
+  readonly sink: SinkStatus | undefined;
+}
+
+/** The rate at which the buffer fills is judged over this time. */
+const LEVEL_WINDOW_MS = 600_000;
+
+interface Running {
+  readonly gateway: GatewayId;
+  readonly buffer: DurableBuffer;
+  readonly intake: Intake;
+  readonly broker: Broker;
+  readonly forwarder: Forwarder | undefined;
+}
+
+export class Gateway {
+  readonly #options: GatewayOptions;
+  readonly #clock: Clock;
+  readonly #timers = new Set<NodeJS.Timeout>();
+  #running: Running | undefined;
+  #started = 0;
+  #levels: Level[] = [];
+  #statusInFlight = false;
+  #statusTold = true;
+
+  constructor(options: GatewayOptions) {
+    this.#options = options;
+    this.#clock = options.clock ?? systemClock();
+  }
+
+  /** @throws IdentityError, BufferError, ListenError: each message says what to do */
+  async start(): Promise<void> {
+    if (this.#running) return;
+    const { settings, dataDir, namespace, logger, log } = this.#options;
+    this.#started = this.#clock.now();
+    const identity = await loadIdentity(dataDir, settings.gateway_id);
+    const buffer = new LevelBuffer({
+      directory: join(dataDir, "buffer"),
+      createIfMissing: !identity.bufferMade,
+      firstEpoch: makeEpoch(randomBytes(10)),
+      firstEvent: this.#firstEvent(),
+      capacityBytes: settings.buffer.capacity_bytes,
+      logger,
+    });
+    await buffer.start();
+    try {
+      if (!identity.bufferMade) await saveIdentity(dataDir, { ...identity, bufferMade: true });
+      const intake = new Intake({
+        buffer,
+        stamp: () => stampOf(this.#clock),
+        maxPayloadBytes: settings.mqtt.max_payload_bytes,
+      });
+      const { host, port, max_clients, connect_timeout_ms, queue_limit } = settings.mqtt;
+      const broker = new Broker(
+        {
+          host,
+          port,
+          maxClients: max_clients,
+          connectTimeoutMs: connect_timeout_ms,
+          queueLimit: queue_limit,
+        },
+        intake,
+        logger,
+      );
+      await broker.start();
+      const forwarder = log
+        ? new Forwarder({
+            buffer,
+            log,
+            journal: {
+              gateway: identity.gateway,
+              epoch: buffer.stats().epoch,
+              topic: topicNames(namespace).events,
+            },
+            batchEvents: settings.forwarder.batch_events,
+            batchBytes: settings.forwarder.batch_bytes,
+            logger,
+          })
+        : undefined;
+      this.#running = { gateway: identity.gateway, buffer, intake, broker, forwarder };
+    } catch (error) {
+      await buffer.stop();
+      throw error;
+    }
+    await this.#heartbeat();
+    this.#every(settings.heartbeat_interval_ms, () => this.#heartbeat());
+    if (log) void this.#connect(log);
+    else logger.warn("no brokers are set: readings are kept in the buffer and go nowhere yet");
+  }
+
+  /** Closes the broker first, so that nothing more is acknowledged, then lets the batch in flight end. */
+  async stop(): Promise<void> {
+    const running = this.#running;
+    if (!running) return;
+    this.#running = undefined;
+    for (const timer of this.#timers) clearInterval(timer);
+    this.#timers.clear();
+    await running.broker.stop();
+    await running.forwarder?.stop(this.#options.settings.stop_deadline_ms);
+    await running.buffer.stop();
+  }
+
+  get id(): GatewayId {
+    return this.#live().gateway;
+  }
+
+  get mqttPort(): number {
+    return this.#live().broker.port;
+  }
+
+  /** Ready to take readings: the buffer is open and the broker listens. The log may be away. */
+  get ready(): boolean {
+    return this.#running !== undefined;
+  }
+
+  report(): GatewayReport {
+    const { gateway, buffer, intake, broker, forwarder } = this.#live();
+    return {
+      gateway,
+      buffer: buffer.stats(),
+      broker: broker.stats(),
+      intake: intake.stats,
+      sink: forwarder?.status(),
+    };
+  }
+
+  #live(): Running {
+    if (!this.#running) throw new Error("the gateway is not running");
+    return this.#running;
+  }
+
+  /** Topics first: a sink would wait for ever for one that nobody makes. */
+  async #connect(log: EventLog): Promise<void> {
+    const { topics = [], logger, settings } = this.#options;
+    let told = false;
+    for (;;) {
+      if (!this.#running) return;
+      try {
+        await log.createTopics(topics);
+        break;
+      } catch (error) {
+        if (!told) {
+          logger.warn(
+            { reason: (error as Error).message },
+            "the event log is away: readings are acknowledged and kept, and go out when it is back",
+          );
+        }
+        told = true;
+        await new Promise((resolve) => setTimeout(resolve, 1000 + Math.random() * 1000));
+      }
+    }
+    const running = this.#running;
+    if (!running) return;
+    await running.forwarder?.start();
+    await this.#publishStatus();
+    this.#every(settings.status_interval_ms, () => this.#publishStatus());
+  }
+
+  #every(intervalMs: number, action: () => Promise<void>): void {
+    const timer = setInterval(() => void action(), intervalMs);
+    this.#timers.add(timer);
+  }
+
+  #firstEvent(): NewEvent {
+    const stamp = stampOf(this.#clock);
+    const value = encodeEvent("tidegate.epoch", { ...stamp, reason: "first-start" });
+    return { type: "tidegate.epoch", time: stamp.received, value };
+  }
+
+  async #heartbeat(): Promise<void> {
+    const running = this.#running;
+    if (!running) return;
+    const stamp = stampOf(this.#clock);
+    const interval = this.#options.settings.heartbeat_interval_ms;
+    const value = encodeEvent("tidegate.heartbeat", { ...stamp, interval });
+    const event: NewEvent = { type: "tidegate.heartbeat", time: stamp.received, value };
+    try {
+      await running.buffer.append([event], { reserved: true });
+    } catch (error) {
+      // A heartbeat that cannot be stored is one that did not come, which is what its absence says.
+      if (!(error instanceof BufferError)) throw error;
+      this.#options.logger.warn({ reason: error.message }, "heartbeat not stored");
+    }
+  }
+
+  async #publishStatus(): Promise<void> {
+    const { log, namespace, logger } = this.#options;
+    // A status that waits for a log that is away is old news; one at a time is enough.
+    if (!this.#running || !log || this.#statusInFlight) return;
+    this.#statusInFlight = true;
+    const status = this.status();
+    const id = `${eventId(this.#running.buffer.stats().epoch, status.accepted)}-${status.time}`;
+    const source = gatewaySource(this.#running.gateway);
+    try {
+      await log.append(topicNames(namespace).status, [
+        {
+          key: status.gateway,
+          headers: { ...eventHeaders("tidegate.gateway-status", id, source, status.time) },
+          value: encodeEvent("tidegate.gateway-status", status),
+        },
+      ]);
+      this.#statusTold = true;
+    } catch (error) {
+      if (this.#statusTold) logger.warn({ reason: (error as Error).message }, "status not sent");
+      this.#statusTold = false;
+    } finally {
+      this.#statusInFlight = false;
+    }
+  }
+
+  /** What the gateway says of itself now. */
+  status(): GatewayStatus {
+    const { gateway, buffer, broker } = this.#live();
+    const stats = buffer.stats();
+    const level = { at: this.#clock.uptime(), bytes: stats.bytes };
+    this.#levels = this.#levels.filter((old) => level.at - old.at <= LEVEL_WINDOW_MS);
+    const oldest = this.#levels[0] ?? level;
+    this.#levels.push(level);
+    const hours = hoursLeft(oldest, level, stats.capacityBytes);
+    return {
+      gateway,
+      time: this.#clock.now(),
+      epoch: stats.epoch,
+      accepted: stats.accepted,
+      forwarded: stats.released,
+      buffered_bytes: stats.bytes,
+      capacity_bytes: stats.capacityBytes,
+      ...(hours === undefined ? {} : { hours_left: hours }),
+      clients: broker.stats().clients,
+      interval: this.#options.settings.status_interval_ms,
+      started: this.#started,
+      version: this.#options.version,
+    };
+  }
+}

@@ -1,0 +1,37 @@
+/** What the gateway answers over HTTP: whether it lives, whether it takes readings, what it has done. */
+import type { Registry } from "@prometheus-io/client";
+import type { FastifyInstance } from "fastify";
+import type { Gateway } from "./gateway.ts";
+
+export interface GatewayRoutesOptions {
+  readonly gateway: Gateway;
+  readonly registry: Registry;
+}
+
+/**
+ * `GET /health/live` 200 while the process answers; `GET /health/ready` 200 while readings are taken, else 503;
+ * `GET /metrics` in Prometheus' text format; `GET /api/v1/gateway` the gateway's own status.
+ */
+export async function gatewayRoutes(
+  app: FastifyInstance,
+  { gateway, registry }: GatewayRoutesOptions,
+): Promise<void> {
+  app.get("/health/live", async () => ({ status: "live" }));
+  app.get("/health/ready", async (_request, reply) => {
+    if (!gateway.ready) return reply.code(503).send({ status: "not ready" });
+    const { buffer, sink } = gateway.report();
+    return {
+      status: "ready",
+      buffered_events: buffer.accepted - buffer.released,
+      log: sink?.state ?? "none",
+      ...(sink?.lastError ? { log_error: sink.lastError } : {}),
+    };
+  });
+  app.get("/metrics", async (_request, reply) =>
+    reply.type(registry.contentType).send(await registry.metrics()),
+  );
+  app.get("/api/v1/gateway", async (_request, reply) => {
+    if (!gateway.ready) return reply.code(503).send({ status: "not ready" });
+    return gateway.status();
+  });
+}

@@ -1,0 +1,140 @@
+/** The gateway's Prometheus metrics. They are read from its report at scrape, so that counting costs nothing. */
+import { Counter, Gauge, type Registry } from "@prometheus-io/client";
+import type { Gateway, GatewayReport } from "./gateway.ts";
+
+type Read = (report: GatewayReport) => number | Readonly<Record<string, number>> | undefined;
+
+interface Definition {
+  readonly name: string;
+  readonly help: string;
+  readonly kind: "counter" | "gauge";
+  /** Present where the value is a record: the label that tells its members apart. */
+  readonly label?: string;
+  readonly read: Read;
+}
+
+const DEFINITIONS: readonly Definition[] = [
+  {
+    name: "tidegate_readings_total",
+    help: "Readings acknowledged: on disk, fsynced.",
+    kind: "counter",
+    read: (r) => r.intake.readings,
+  },
+  {
+    name: "tidegate_metric_values_total",
+    help: "Metric values in the readings acknowledged.",
+    kind: "counter",
+    read: (r) => r.intake.metrics,
+  },
+  {
+    name: "tidegate_rejected_payloads_total",
+    help: "Payloads on sensor topics that could not be decoded, by reason. Each is an event of the journal.",
+    kind: "counter",
+    label: "reason",
+    read: (r) => r.intake.rejected,
+  },
+  {
+    name: "tidegate_refused_messages_total",
+    help: "Messages that the buffer would not take and that were not acknowledged, by reason.",
+    kind: "counter",
+    label: "reason",
+    read: (r) => r.intake.refused,
+  },
+  {
+    name: "tidegate_unmatched_messages_total",
+    help: "Messages that no route matches, carried as ordinary MQTT.",
+    kind: "counter",
+    read: (r) => r.intake.unmatched,
+  },
+  {
+    name: "tidegate_mqtt_clients",
+    help: "MQTT clients connected.",
+    kind: "gauge",
+    read: (r) => r.broker.clients,
+  },
+  {
+    name: "tidegate_mqtt_client_errors_total",
+    help: "Connections that a protocol error or a refused message ended.",
+    kind: "counter",
+    read: (r) => r.broker.clientErrors,
+  },
+  {
+    name: "tidegate_buffer_bytes",
+    help: "Bytes of events that wait for the log.",
+    kind: "gauge",
+    read: (r) => r.buffer.bytes,
+  },
+  {
+    name: "tidegate_buffer_capacity_bytes",
+    help: "Bytes of events that may wait for the log.",
+    kind: "gauge",
+    read: (r) => r.buffer.capacityBytes,
+  },
+  {
+    name: "tidegate_buffer_events",
+    help: "Events that wait for the log.",
+    kind: "gauge",
+    read: (r) => r.buffer.accepted - r.buffer.released,
+  },
+  {
+    name: "tidegate_buffer_commits_total",
+    help: "Group commits, each with one fsync.",
+    kind: "counter",
+    read: (r) => r.buffer.commits,
+  },
+  {
+    name: "tidegate_forwarded_events_total",
+    help: "Events that the log has acknowledged since the start.",
+    kind: "counter",
+    read: (r) => r.sink?.recordsSent,
+  },
+  {
+    name: "tidegate_forward_retries_total",
+    help: "Times that a batch had to be sent again.",
+    kind: "counter",
+    read: (r) => r.sink?.retries,
+  },
+  {
+    name: "tidegate_forward_up",
+    help: "1 while the log takes events, 0 while it is away or refuses.",
+    kind: "gauge",
+    read: (r) => (r.sink ? Number(r.sink.state === "idle" || r.sink.state === "sending") : 0),
+  },
+];
+
+/** Registers the gateway's metrics. */
+export function registerGatewayMetrics(registry: Registry, gateway: Gateway): void {
+  for (const { name, help, kind, label, read } of DEFINITIONS) {
+    const labelNames = label ? [label] : [];
+    const set = (write: (labels: Record<string, string>, value: number) => void) => {
+      const found = gateway.ready ? read(gateway.report()) : undefined;
+      if (typeof found === "number") write({}, found);
+      else {
+        for (const [key, value] of Object.entries(found ?? {}))
+          write({ [label ?? ""]: key }, value);
+      }
+    };
+    if (kind === "gauge") {
+      new Gauge({
+        name,
+        help,
+        labelNames,
+        registers: [registry],
+        collect() {
+          set((labels, value) => this.set(labels, value));
+        },
+      });
+    } else {
+      new Counter({
+        name,
+        help,
+        labelNames,
+        registers: [registry],
+        collect() {
+          this.reset();
+          set((labels, value) => this.inc(labels, value));
+        },
+      });
+    }
+  }
+}

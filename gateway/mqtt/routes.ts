@@ -1,0 +1,45 @@
+/**
+ * Which topics carry readings, and what their names say. Pure.
+ *
+ * `sensors/{device}` and `sensors/{device}/{metric}` to begin with. What no route matches is ordinary MQTT.
+ */
+import { MAX_NAME_LENGTH } from "../../events/limits.ts";
+
+export interface Route {
+  readonly device: string;
+  /** Present where the topic names the metric and the payload is its value. */
+  readonly metric?: string;
+}
+
+/** A route matched, but a name in the topic is not one that an event can carry. */
+export interface BadRoute {
+  readonly code: "bad_name";
+  readonly message: string;
+}
+
+const PREFIX = "sensors/";
+
+/** @returns undefined where no route matches the topic */
+export function matchRoute(topic: string): Route | BadRoute | undefined {
+  if (!topic.startsWith(PREFIX)) return undefined;
+  const names = topic.slice(PREFIX.length).split("/");
+  if (names.length > 2) return undefined;
+  for (const name of names) {
+    const fault = nameFault(name);
+    if (fault) return { code: "bad_name", message: `${JSON.stringify(topic)}: ${fault}` };
+  }
+  const [device = "", metric] = names;
+  return metric === undefined ? { device } : { device, metric };
+}
+
+/** @returns what is wrong with a device's or metric's name, in words; undefined where nothing is */
+export function nameFault(name: string): string | undefined {
+  if (name === "") return "a name is empty";
+  if (name.length > MAX_NAME_LENGTH) {
+    return `a name has ${name.length} characters, ${MAX_NAME_LENGTH} at most are taken`;
+  }
+  // Names become keys, file columns and page text; a control character in one is never meant.
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
+  if (/[\u0000-\u001f\u007f\ufffd]/.test(name)) return "a name has a control or broken character";
+  return undefined;
+}
