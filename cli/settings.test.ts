@@ -1,0 +1,121 @@
+import { mkdtempSync, writeFileSync } from "node:fs";
+import { rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import Type from "typebox";
+import { afterAll, describe, expect, test } from "vitest";
+import {
+  environmentName,
+  leavesOf,
+  loadSettings,
+  type SettingsError,
+  type Sources,
+} from "./settings.ts";
+
+const schema = Type.Object(
+  {
+    data_dir: Type.String({ default: "./d", description: "where" }),
+    mqtt: Type.Object(
+      {
+        port: Type.Integer({ default: 1883, minimum: 0, maximum: 65535 }),
+        host: Type.String({ default: "127.0.0.1" }),
+      },
+      { additionalProperties: false, default: {} },
+    ),
+    kafka: Type.Object(
+      { brokers: Type.Array(Type.String(), { default: [] }) },
+      { additionalProperties: false, default: {} },
+    ),
+  },
+  { additionalProperties: false },
+);
+
+const directory = mkdtempSync(join(tmpdir(), "tidegate-settings-"));
+afterAll(() => rm(directory, { recursive: true }));
+
+function load(yaml: string | undefined, env = {}, flags: Sources["flags"] = new Map()) {
+  const file = join(directory, "t.yaml");
+  if (yaml !== undefined) writeFileSync(file, yaml);
+  return loadSettings(schema, { file: yaml === undefined ? undefined : file, env, flags });
+}
+
+function faults(...args: Parameters<typeof load>): readonly string[] {
+  try {
+    load(...args);
+  } catch (error) {
+    return (error as SettingsError).faults.map((fault) => fault.replace(`${directory}/`, ""));
+  }
+  throw new Error("no fault was found");
+}
+
+describe("loadSettings", () => {
+  test("defaults stand where nothing is set", () => {
+    expect(load(undefined)).toEqual({
+      data_dir: "./d",
+      mqtt: { port: 1883, host: "127.0.0.1" },
+      kafka: { brokers: [] },
+    });
+  });
+
+  test("a flag is stronger than the environment, and that than the file", () => {
+    const yaml = "mqtt:\n  port: 1\n  host: file\ndata_dir: file\n";
+    const env = { TIDEGATE_MQTT_PORT: "2", TIDEGATE_MQTT_HOST: "env", PATH: "x" };
+    const flags = new Map([["mqtt.port", { flag: "--mqtt-port", text: "3" }]]);
+    expect(load(yaml, env, flags)).toMatchObject({
+      data_dir: "file",
+      mqtt: { port: 3, host: "env" },
+    });
+  });
+
+  test("a list is separated by commas", () => {
+    expect(load(undefined, { TIDEGATE_KAFKA_BROKERS: "a:1, b:2" })).toMatchObject({
+      kafka: { brokers: ["a:1", "b:2"] },
+    });
+  });
+
+  test("every fault is told at once, each with its place", () => {
+    expect(
+      faults("mqtt:\n  prot: 1\n  port: many\nnope: 1\n", { TIDEGATE_MQTT_HOTS: "x" }),
+    ).toEqual([
+      "TIDEGATE_MQTT_HOTS: no such setting, did you mean TIDEGATE_MQTT_HOST?",
+      "t.yaml:4:1: nope is not a setting",
+      "t.yaml:2:3: mqtt.prot is not a setting, did you mean mqtt.port?",
+      "t.yaml:3:3: mqtt.port must be integer",
+    ]);
+  });
+
+  test("a flag's and a variable's fault names them", () => {
+    expect(faults(undefined, { TIDEGATE_MQTT_PORT: "99999" })).toEqual([
+      "TIDEGATE_MQTT_PORT: must be <= 65535",
+    ]);
+    expect(
+      faults(undefined, {}, new Map([["mqtt.port", { flag: "--mqtt-port", text: "x" }]])),
+    ).toEqual(["--mqtt-port: must be integer"]);
+  });
+
+  test("broken YAML and a missing file are one line each", () => {
+    expect(faults("a: [1\n")).toEqual([expect.stringMatching(/^t\.yaml:\d+:\d+: \S.*/)]);
+    expect(faults("mqtt:\n  port: 1\n  port: 2\n")).toEqual([
+      expect.stringMatching(/^t\.yaml:3:3: Map keys must be unique/),
+    ]);
+    expect(() =>
+      loadSettings(schema, { file: "/nonexistent.yaml", env: {}, flags: new Map() }),
+    ).toThrow("/nonexistent.yaml: no such file");
+  });
+
+  test("what comes back is frozen", () => {
+    const settings = load(undefined) as { mqtt: { port: number } };
+    expect(() => {
+      settings.mqtt.port = 1;
+    }).toThrow(TypeError);
+  });
+});
+
+test("leaves have paths, from which the variables' names come", () => {
+  expect(leavesOf(schema).map((leaf) => environmentName(leaf.path))).toEqual([
+    "TIDEGATE_DATA_DIR",
+    "TIDEGATE_MQTT_PORT",
+    "TIDEGATE_MQTT_HOST",
+    "TIDEGATE_KAFKA_BROKERS",
+  ]);
+});

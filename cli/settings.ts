@@ -1,0 +1,229 @@
+/**
+ * Settings of a program from one YAML file, environment variables and flags, in that order of rising strength.
+ *
+ * Every fault is reported at once, each with where it stands: the line of the file, the variable, the flag. Nothing but
+ * this module reads the environment or a configuration file; what it returns is frozen.
+ */
+import { readFileSync } from "node:fs";
+import { Ajv, type ErrorObject } from "ajv";
+import type { TObject } from "typebox";
+import { isMap, isScalar, LineCounter, type Pair, parseDocument } from "yaml";
+
+export interface Sources {
+  /** Path of a YAML file; undefined for none. */
+  readonly file?: string | undefined;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** Dotted path of a setting to the flag's name and its text. */
+  readonly flags: ReadonlyMap<string, { readonly flag: string; readonly text: string }>;
+}
+
+export class SettingsError extends Error {
+  readonly code = "settings";
+  readonly faults: readonly string[];
+  constructor(faults: readonly string[]) {
+    const lead = faults.length === 1 ? "" : `${faults.length} faults in the configuration:\n  `;
+    super(lead + faults.join("\n  "));
+    this.name = "SettingsError";
+    this.faults = faults;
+  }
+}
+
+type Tree = { [key: string]: unknown };
+
+/** A leaf of the schema: its dotted path and JSON type. */
+export interface Leaf {
+  readonly path: string;
+  readonly type: string;
+  readonly description: string;
+  readonly default: unknown;
+}
+
+interface SchemaNode {
+  readonly type?: string;
+  readonly properties?: Readonly<Record<string, SchemaNode>>;
+  readonly description?: string;
+  readonly default?: unknown;
+}
+
+/** The leaves of an object schema, in its order. */
+export function leavesOf(schema: SchemaNode, prefix = ""): Leaf[] {
+  return Object.entries(schema.properties ?? {}).flatMap(([key, node]) => {
+    const path = prefix + key;
+    if (node.type === "object") return leavesOf(node, `${path}.`);
+    const { type = "string", description = "" } = node;
+    return [{ path, type, description, default: node.default }];
+  });
+}
+
+/** `mqtt.port` → `TIDEGATE_MQTT_PORT`. */
+export function environmentName(path: string): string {
+  return `TIDEGATE_${path.replaceAll(".", "_").toUpperCase()}`;
+}
+
+/** Variables of that prefix which are not settings. */
+const OTHER_VARIABLES = new Set(["TIDEGATE_DEBUG"]);
+
+/** @throws SettingsError with every fault found */
+export function loadSettings<T>(schema: TObject, sources: Sources): T {
+  const leaves = new Map(leavesOf(schema as SchemaNode).map((leaf) => [leaf.path, leaf]));
+  const faults: string[] = [];
+  const where = new Map<string, string>();
+  const tree: Tree = {};
+
+  const file = sources.file === undefined ? undefined : readYaml(sources.file, faults);
+  if (file) Object.assign(tree, file.tree);
+
+  for (const [name, text] of Object.entries(sources.env)) {
+    if (!name.startsWith("TIDEGATE_") || text === undefined || OTHER_VARIABLES.has(name)) continue;
+    const leaf = [...leaves.values()].find((one) => environmentName(one.path) === name);
+    if (!leaf)
+      faults.push(
+        `${name}: no such setting${meant(name, [...leaves.keys()].map(environmentName))}`,
+      );
+    else set(tree, leaf, text, name, where);
+  }
+  for (const [path, { flag, text }] of sources.flags) {
+    const leaf = leaves.get(path);
+    if (leaf) set(tree, leaf, text, flag, where);
+    else faults.push(`${flag}: this command does not take it`);
+  }
+
+  const validate = new Ajv({ allErrors: true, useDefaults: true, strict: false }).compile(schema);
+  if (!validate(tree)) {
+    for (const error of validate.errors ?? []) {
+      const { path, problem } = explain(error, leaves);
+      const at = where.get(path) ?? file?.position(path);
+      faults.push(
+        at ? `${at}: ${where.has(path) ? "" : `${path} `}${problem}` : `${path} ${problem}`,
+      );
+    }
+  }
+  if (faults.length > 0) throw new SettingsError([...new Set(faults)]);
+  return deepFreeze(tree) as T;
+}
+
+function set(tree: Tree, leaf: Leaf, text: string, name: string, where: Map<string, string>): void {
+  let node = tree;
+  const keys = leaf.path.split(".");
+  for (const key of keys.slice(0, -1)) {
+    const child = node[key];
+    // What is not an object there is a fault of the file, which validation reports.
+    node[key] = typeof child === "object" && child !== null ? child : {};
+    node = node[key] as Tree;
+  }
+  node[keys.at(-1) ?? ""] = coerce(leaf.type, text);
+  where.set(leaf.path, name);
+}
+
+/** Text that does not fit its type stays text, so that validation says so. */
+function coerce(type: string, text: string): unknown {
+  if (type === "integer" || type === "number")
+    return /^-?\d+(\.\d+)?$/.test(text) ? Number(text) : text;
+  if (type === "boolean") return text === "true" || text === "false" ? text === "true" : text;
+  if (type === "array") {
+    return text
+      .split(",")
+      .map((part) => part.trim())
+      .filter((part) => part !== "");
+  }
+  return text;
+}
+
+function readYaml(
+  path: string,
+  faults: string[],
+): { tree: Tree; position: (path: string) => string } | undefined {
+  let text: string;
+  try {
+    text = readFileSync(path, "utf8");
+  } catch (error) {
+    const missing = (error as NodeJS.ErrnoException).code === "ENOENT";
+    faults.push(`${path}: ${missing ? "no such file" : (error as Error).message}`);
+    return undefined;
+  }
+  const lines = new LineCounter();
+  const document = parseDocument(text, { lineCounter: lines, uniqueKeys: true });
+  const at = (offset: number) => {
+    const { line, col } = lines.linePos(offset);
+    return `${path}:${line}:${col}`;
+  };
+  for (const error of document.errors) {
+    faults.push(`${at(error.pos[0])}: ${error.message.split("\n")[0]?.replace(/ at line.*/, "")}`);
+  }
+  if (document.errors.length > 0) return undefined;
+  const tree = document.toJS({ maxAliasCount: 100 }) ?? {};
+  if (typeof tree !== "object" || Array.isArray(tree)) {
+    faults.push(`${path}:1:1: a configuration is a map of settings`);
+    return undefined;
+  }
+  const position = (dotted: string) => {
+    let node: unknown = document.contents;
+    let offset = 0;
+    for (const key of dotted.split(".")) {
+      if (!isMap(node)) break;
+      const pair = node.items.find(
+        (item: Pair) => isScalar(item.key) && String(item.key.value) === key,
+      );
+      if (!pair) break;
+      if (isScalar(pair.key)) offset = pair.key.range?.[0] ?? offset;
+      node = pair.value;
+    }
+    return at(offset);
+  };
+  return { tree: tree as Tree, position };
+}
+
+function explain(
+  error: ErrorObject,
+  leaves: ReadonlyMap<string, Leaf>,
+): { path: string; problem: string } {
+  const parent = error.instancePath.slice(1).replaceAll("/", ".");
+  const child = (key: string) => (parent === "" ? key : `${parent}.${key}`);
+  switch (error.keyword) {
+    case "additionalProperties": {
+      const path = child(String(error.params.additionalProperty));
+      return { path, problem: `is not a setting${meant(path, [...leaves.keys()])}` };
+    }
+    case "required":
+      return { path: child(String(error.params.missingProperty)), problem: "must be set" };
+    case "enum":
+      return { path: parent, problem: `must be one of ${error.params.allowedValues.join(", ")}` };
+    default:
+      return { path: parent, problem: error.message ?? "is not valid" };
+  }
+}
+
+/** `, did you mean …?` where something is near. */
+function meant(wrong: string, known: readonly string[]): string {
+  const last = (path: string) => path.split(".").at(-1) ?? path;
+  const near = known
+    .map((path) => ({
+      path,
+      distance: Math.min(distance(wrong, path), distance(last(wrong), last(path))),
+    }))
+    .filter(({ path, distance: d }) => d <= Math.min(3, Math.floor(last(path).length / 2)))
+    .sort((a, b) => a.distance - b.distance)[0];
+  return near ? `, did you mean ${near.path}?` : "";
+}
+
+/** Edits from one text to the other (Levenshtein). */
+function distance(a: string, b: string): number {
+  let previous = Array.from({ length: b.length + 1 }, (_, i) => i);
+  for (let i = 1; i <= a.length; i += 1) {
+    const row = [i];
+    for (let j = 1; j <= b.length; j += 1) {
+      const change = (previous[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1);
+      row.push(Math.min(change, (previous[j] ?? 0) + 1, (row[j - 1] ?? 0) + 1));
+    }
+    previous = row;
+  }
+  return previous[b.length] ?? 0;
+}
+
+function deepFreeze<T>(value: T): T {
+  if (typeof value === "object" && value !== null) {
+    for (const child of Object.values(value)) deepFreeze(child);
+    Object.freeze(value);
+  }
+  return value;
+}
