@@ -4,6 +4,7 @@
 // syntax error.
 import { spawn } from "node:child_process";
 import { existsSync } from "node:fs";
+import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -18,7 +19,15 @@ if (existsSync(join(root, "tsconfig.build.json"))) {
   install();
   build();
 }
-const pinned = join(root, "node_modules", `node-linux-${process.arch}`, "bin", "node");
+function pinnedNode() {
+  try {
+    const found = createRequire(import.meta.url).resolve(`node-linux-${process.arch}/package.json`);
+    return join(dirname(found), "bin", "node");
+  } catch {
+    return "";
+  }
+}
+const pinned = pinnedNode();
 if (newEnough) {
   process.setSourceMapsEnabled(true);
   await import(main);

@@ -1,0 +1,120 @@
+import pino from "pino";
+import { describe, expect, test } from "vitest";
+import { parseEventId } from "../../events/ids.ts";
+import type { EventLog, FrozenBatch, Sink, SinkSource } from "../../stream/port.ts";
+import { EPOCH, event, FIRST_EVENT } from "../buffer/conformance.ts";
+import { MemoryBuffer } from "../buffer/memory.ts";
+import { Forwarder } from "./forwarder.ts";
+import type { Journal } from "./freeze.core.ts";
+
+const journal = { gateway: "gw-1", epoch: EPOCH, topic: "telemetry.events.v1" } as Journal;
+
+/** A log whose sink is driven by the test: it hands out the source. */
+function scriptedLog(): { log: EventLog; source: () => SinkSource } {
+  let given: SinkSource | undefined;
+  const sink: Sink = {
+    start: async () => {},
+    stop: async () => {},
+    status: () => ({ state: "idle", recordsSent: 0, retries: 0 }),
+  };
+  const log = {
+    sink(source: SinkSource) {
+      given = source;
+      return sink;
+    },
+  } as unknown as EventLog;
+  return {
+    log,
+    source() {
+      if (!given) throw new Error("no sink was made");
+      return given;
+    },
+  };
+}
+
+async function started(batchEvents = 1000) {
+  const buffer = new MemoryBuffer({
+    firstEpoch: EPOCH,
+    firstEvent: FIRST_EVENT,
+    capacityBytes: 1e6,
+  });
+  await buffer.start();
+  const { log, source } = scriptedLog();
+  const logger = pino({ level: "silent" });
+  const options = { buffer, log, journal, batchEvents, batchBytes: 1e6, logger };
+  const forwarder = new Forwarder(options);
+  await forwarder.start();
+  return { buffer, forwarder, source: source(), signal: AbortSignal.timeout(10_000) };
+}
+
+const sequences = (batch: FrozenBatch) =>
+  batch.records.map((record) => parseEventId(record.headers.ce_id ?? "")?.sequence);
+
+describe("forwarder", () => {
+  test("batches follow one another without holes, each after the one before was acknowledged", async () => {
+    const { buffer, source, signal } = await started(2);
+    await buffer.append(["a", "b", "c"].map(event));
+    const first = await source.next(signal);
+    expect(sequences(first)).toEqual([1, 2]);
+    await source.acknowledged(first);
+    expect(buffer.stats().released).toBe(2);
+    const second = await source.next(signal);
+    expect(sequences(second)).toEqual([3, 4]);
+  });
+
+  test("a record carries its identity in CloudEvents headers, keyed by gateway", async () => {
+    const { source, signal } = await started();
+    const batch = await source.next(signal);
+    expect(batch).toMatchObject({ topic: "telemetry.events.v1", key: "gw-1" });
+    expect(batch.records[0]).toMatchObject({
+      key: "gw-1",
+      headers: {
+        ce_specversion: "1.0",
+        ce_id: `${EPOCH}-1`,
+        ce_source: "/gateways/gw-1",
+        ce_type: "tidegate.epoch",
+        ce_time: "1970-01-01T00:00:00.001Z",
+        "content-type": "application/cbor",
+      },
+    });
+  });
+
+  test("nothing is released before the log has it: a restart sends the batch in flight again, under the same ids", async () => {
+    const { buffer, source, signal } = await started();
+    await buffer.append([event("a")]);
+    const sent = sequences(await source.next(signal));
+    expect(buffer.stats().released).toBe(0);
+    const { log, source: restarted } = scriptedLog();
+    const logger = pino({ level: "silent" });
+    const options = { buffer, log, journal, batchEvents: 10, batchBytes: 1e6, logger };
+    await new Forwarder(options).start();
+    expect(sequences(await restarted().next(signal))).toEqual(sent);
+  });
+
+  test("next waits for an event, and ends with its signal", async () => {
+    const { buffer, source, signal } = await started();
+    await source.acknowledged(await source.next(signal));
+    const waiting = source.next(signal);
+    await buffer.append([event("a")]);
+    expect(sequences(await waiting)).toEqual([2]);
+    const abort = new AbortController();
+    const ended = source.next(abort.signal);
+    abort.abort();
+    await source.acknowledged(await ended.catch(() => waiting));
+    expect(buffer.stats().released).toBe(2);
+  });
+
+  test("a release that the disk refuses is tried again, and the batch stays in flight until then", async () => {
+    const { buffer, source, signal } = await started();
+    const batch = await source.next(signal);
+    buffer.failWrites = 1;
+    await source.acknowledged(batch);
+    expect(buffer.stats().released).toBe(1);
+  });
+
+  test("an acknowledgement of another batch is a bug and is refused", async () => {
+    const { source, signal } = await started();
+    const batch = await source.next(signal);
+    await expect(source.acknowledged({ ...batch })).rejects.toThrow("not in flight");
+  });
+});
