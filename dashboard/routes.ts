@@ -1,0 +1,61 @@
+/**
+ * The dashboard as a Fastify plugin: page and API over a read model. Whoever registers it owns the server and the read
+ * model; the plugin begins to listen for changes when the server is ready and ends its streams when it closes.
+ */
+import type { FastifyPluginAsync, FastifyPluginOptions } from "fastify";
+import type { ReadModel } from "../cloud/read-model/port.ts";
+import { apiRoutes } from "./api.ts";
+import { LiveHub } from "./live.ts";
+import { builtPageDirectory, pageRoutes } from "./page.ts";
+import { SECURITY_HEADERS } from "./security-headers.ts";
+
+export interface DashboardOptions extends FastifyPluginOptions {
+  readonly readModel: ReadModel;
+  /** The program's version, shown at the foot of the page. */
+  readonly version?: string;
+  /** Topic namespace, default `telemetry`. */
+  readonly namespace?: string;
+  /** Where devices publish, for the hints of an empty page. Port 0 or undefined: not known here. */
+  readonly hints?: { readonly mqttHost?: string; readonly mqttPort?: number };
+  /** Folder of the built page; default: where the build puts it. */
+  readonly publicDirectory?: string;
+  /** ms since 1970; default the system's clock. */
+  readonly now?: () => number;
+  /** See dashboardConfigSchema for these and their defaults. */
+  readonly heartbeatMs?: number;
+  readonly frameMs?: number;
+  readonly maxLiveClients?: number;
+  readonly liveStallTimeoutMs?: number;
+}
+
+export const dashboardRoutes: FastifyPluginAsync<DashboardOptions> = async (instance, options) => {
+  const now = options.now ?? Date.now;
+  const hub = new LiveHub({
+    readModel: options.readModel,
+    now,
+    heartbeatMs: options.heartbeatMs ?? 2000,
+    frameMs: options.frameMs ?? 250,
+    maxClients: options.maxLiveClients ?? 100,
+    stallTimeoutMs: options.liveStallTimeoutMs ?? 10_000,
+  });
+  const { mqttHost, mqttPort } = options.hints ?? {};
+  const info = () => ({
+    version: options.version ?? "",
+    namespace: options.namespace ?? "telemetry",
+    time: now(),
+    ...(mqttPort ? { mqtt: { host: mqttHost ?? "localhost", port: mqttPort } } : {}),
+  });
+
+  instance.addHook("onReady", async () => hub.start());
+  instance.addHook("preClose", async () => hub.stop());
+  instance.addHook("onSend", async (_request, reply) => {
+    reply.headers(SECURITY_HEADERS);
+  });
+  await instance.register(apiRoutes, {
+    prefix: "/api/v1",
+    readModel: options.readModel,
+    hub,
+    info,
+  });
+  await pageRoutes(instance, options.publicDirectory ?? builtPageDirectory());
+};
