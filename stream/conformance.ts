@@ -7,7 +7,8 @@
  *    `closed` error; an abort rejects with the signal's reason;
  *  - a step that throws is a bug: the processor becomes `failed`, commits nothing of that batch, and leaves others be;
  *  - an acknowledgement that the source refuses is offered again, with the same batch, before any other is asked for;
- *  - a topology without `tickMs` sees no ticks, whoever wrote them; ticks have a null key;
+ *  - a topology without `tickMs` sees no ticks, whoever wrote them, and no topology sees those of another input than
+ *    its first; ticks have a null key;
  *  - a processor begins at the start of its inputs, and at its committed position afterwards.
  */
 import { describe } from "vitest";

@@ -124,7 +124,7 @@ export function tickTests(harness: ConformanceHarness): void {
   test("a later topology sees the same ticks among the same records", async () => {
     const s = await scene(harness);
     const log = await s.open();
-    await log.createTopics(specs(s, 1, "first", "second", "third"));
+    await log.createTopics(specs(s, 1, "first", "second", "third", "fourth"));
     const seen = new Collector<TopologyInput>();
     const first = log.process(watching(s, "first", (input) => seen.add([input])));
     await first.start();
@@ -141,6 +141,19 @@ export function tickTests(harness: ConformanceHarness): void {
     await replayed.reaches(seen.items.length);
     await second.stop();
     expect(replayed.items.slice(0, seen.items.length).map(plain)).toEqual(seen.items.map(plain));
+    // In another input than the first they are not this topology's time.
+    const beside: TopologyInput[] = [];
+    const turned = log.process({
+      ...watching(s, "fourth", (input) => beside.push(input)),
+      inputs: [s.topic("also-in"), s.topic("in")],
+      tickMs: 3_600_000,
+    });
+    await turned.start();
+    await turned.caughtUp();
+    await turned.stop();
+    const own = new Set((await all(log.read(s.topic("also-in")))).map((one) => one.offset));
+    expect(beside.filter((one) => one.kind === "record")).toHaveLength(8);
+    expect(ticksIn(beside).length).toBeLessThanOrEqual(own.size);
     // One that asks for no ticks sees the records alone.
     const without: TopologyInput[] = [];
     const step = watching(s, "third", (input) => without.push(input));

@@ -1,0 +1,230 @@
+/**
+ * Runs a topology on one partition: reads its inputs, steps, and commits outputs, state and positions in one batch.
+ *
+ * Several inputs are taken in the order of their times of sending, so that a replay sees about what the first run
+ * saw. A batch ends after `commitRecords` inputs or `commitStepMs` of stepping; the commit's fsync gives the event
+ * loop back to whoever else lives in the process.
+ */
+import { eventHeaders } from "../../events/cloudevents.ts";
+import { CodecError, decodeEvent, encodeEvent } from "../../events/codec.ts";
+import type { StepResult, StoredRecord, Topology, TopologyInput } from "../port.ts";
+import { pause, pauseMs } from "./backoff.ts";
+import { OutputBatch } from "./batch.ts";
+import type { Topic } from "./catalog.ts";
+import type { Level } from "./database.ts";
+import { InputLane } from "./input-lane.ts";
+import { PartitionState } from "./state.ts";
+import type { Store } from "./store.ts";
+
+/** What the partitions of one processor share. */
+export interface TaskContext {
+  readonly store: Store;
+  readonly topology: Topology;
+  readonly outputs: ReadonlyMap<string, { topic: Topic; coalesce: boolean }>;
+  /** After each commit: how many records it processed. */
+  onCommit(records: number): void;
+  /** Waits after a fault of the store's, or goes on (undefined). */
+  onWaiting(fault: string | undefined): void;
+}
+
+/** The step threw, or put out what it may not: a bug. */
+export class StepError extends Error {
+  constructor(topology: string, input: StoredRecord, cause: unknown) {
+    const at = `${input.topic}/${input.partition} offset ${input.offset}`;
+    super(`${topology} failed at ${at}: ${(cause as Error)?.message ?? String(cause)}`, { cause });
+    this.name = "StepError";
+  }
+}
+
+export class PartitionTask {
+  readonly lanes: readonly InputLane[];
+  readonly #context: TaskContext;
+  readonly #partition: number;
+  readonly #state: PartitionState;
+  /** Of the newest tick that stands in the partition, whoever wrote it. */
+  #lastTick: number | undefined;
+  #batch: OutputBatch;
+  #records = 0;
+
+  constructor(context: TaskContext, inputs: readonly Topic[], partition: number) {
+    const { topology, store } = context;
+    this.#context = context;
+    this.#partition = partition;
+    this.lanes = inputs.map((topic) => new InputLane(topology.name, topic, partition));
+    const { stateCacheEntries } = store.settings;
+    this.#state = new PartitionState(topology.name, partition, stateCacheEntries);
+    this.#batch = this.#newBatch();
+  }
+
+  /** Until aborted. @throws StepError */
+  async run(signal: AbortSignal): Promise<void> {
+    const { store, onWaiting } = this.#context;
+    let loaded = false;
+    let attempt = 0;
+    while (!signal.aborted) {
+      try {
+        if (!loaded) await this.#load();
+        loaded = true;
+        await this.#once(signal);
+        if (attempt > 0) onWaiting(undefined);
+        attempt = 0;
+      } catch (error) {
+        if (error instanceof StepError || signal.aborted) throw error;
+        // A write whose outcome is unknown, or a read that failed: begin again from what is on disk.
+        loaded = false;
+        store.settings.logger.warn(
+          { err: error, topology: this.#context.topology.name, partition: this.#partition },
+          "processor waits",
+        );
+        onWaiting((error as Error).message);
+        await pause(pauseMs(++attempt, store.settings.random()), signal);
+      }
+    }
+  }
+
+  async #load(): Promise<void> {
+    for (const lane of this.lanes) await lane.load(this.#context.store);
+    this.#state.discard();
+    this.#batch = this.#newBatch();
+    this.#records = 0;
+  }
+
+  #newBatch(): OutputBatch {
+    return new OutputBatch(this.#context.topology, this.#context.outputs);
+  }
+
+  async #once(signal: AbortSignal): Promise<void> {
+    const { store } = this.#context;
+    await store.read((level) => this.#gather(level));
+    if (signal.aborted) return;
+    if (this.lanes.some((lane) => lane.moved)) return this.#commit();
+    if (!this.lanes.every((lane) => lane.exhausted)) return;
+    const tickIn = this.#tickIn();
+    if (tickIn === 0) return this.#tick();
+    await store.bell.wait(
+      this.lanes.map((lane) => lane.topic.id),
+      signal,
+      tickIn,
+    );
+  }
+
+  /** Steps what makes one commit. Synchronous but for reading. */
+  async #gather(level: Level): Promise<void> {
+    const { store } = this.#context;
+    const { commitRecords, commitStepMs } = store.settings;
+    for (const lane of this.lanes) await lane.fill(store, commitRecords);
+    this.#state.use(level);
+    try {
+      const until = performance.now() + commitStepMs;
+      for (let taken = 0; taken < commitRecords && performance.now() < until; taken++) {
+        const lane = this.#next();
+        const record = lane?.peek();
+        if (!lane || !record) break;
+        await this.#step(level, lane, record);
+        lane.take();
+      }
+    } finally {
+      this.#state.use(undefined);
+    }
+  }
+
+  /** The input whose next record was sent first; none while one that has more was not read on. */
+  #next(): InputLane | undefined {
+    let first: InputLane | undefined;
+    for (const lane of this.lanes) {
+      const record = lane.peek();
+      if (!record) {
+        if (lane.exhausted) continue;
+        return undefined;
+      }
+      if (!first || record.timestamp < (first.peek()?.timestamp ?? 0)) first = lane;
+    }
+    return first;
+  }
+
+  /** A record as the step sees it; undefined for what it does not see. */
+  #inputOf(lane: InputLane, record: StoredRecord): TopologyInput | undefined {
+    if (record.headers.ce_type !== "tidegate.tick") return { kind: "record", record };
+    // Time is the first input's. Of another one it would come twice, and in another order on a replay.
+    if (lane !== this.lanes[0] || this.#context.topology.tickMs === undefined) return undefined;
+    try {
+      const { time } = decodeEvent("tidegate.tick", record.value ?? new Uint8Array());
+      this.#lastTick = time;
+      return { kind: "tick", partition: record.partition, offset: record.offset, time };
+    } catch (error) {
+      if (!(error instanceof CodecError)) throw error;
+      this.#context.store.settings.logger.warn(
+        { err: error },
+        "a tick that cannot be read is skipped",
+      );
+      return undefined;
+    }
+  }
+
+  async #step(level: Level, lane: InputLane, record: StoredRecord): Promise<void> {
+    const input = this.#inputOf(lane, record);
+    if (!input) return;
+    const { topology } = this.#context;
+    const state = this.#state;
+    for (;;) {
+      try {
+        const result = topology.step(state, input);
+        // Looked at even where the step caught what entries() threw.
+        if (!state.keysWanted && !state.readError) {
+          this.#apply(result);
+          break;
+        }
+      } catch (error) {
+        if (!state.keysWanted && !state.readError) {
+          throw new StepError(topology.name, record, error);
+        }
+      }
+      if (state.readError) throw state.readError;
+      await state.loadKeys(level);
+    }
+    if (input.kind === "record") this.#records++;
+  }
+
+  #apply(result: StepResult): void {
+    for (const [key, value] of result.state) this.#state.change(key, value);
+    for (const output of result.outputs) this.#batch.add(output);
+  }
+
+  /** The moment of acknowledgement: outputs, state and positions are on disk together. */
+  async #commit(): Promise<void> {
+    const { puts, deletes } = this.#state.changes();
+    const moved = this.lanes.filter((lane) => lane.moved);
+    await this.#context.store.commit({
+      appends: this.#batch.appends(),
+      puts: [...puts, ...moved.map((lane) => lane.position())],
+      deletes,
+    });
+    this.#state.committed();
+    for (const lane of moved) lane.committed();
+    const records = this.#records;
+    this.#records = 0;
+    this.#batch = this.#newBatch();
+    this.#context.onCommit(records);
+  }
+
+  /** ms until a tick is due, undefined where none is asked for. A clock that was set back makes one due at once. */
+  #tickIn(): number | undefined {
+    const { tickMs } = this.#context.topology;
+    if (tickMs === undefined) return undefined;
+    if (this.#lastTick === undefined) return 0;
+    const since = this.#context.store.settings.now() - this.#lastTick;
+    return since < 0 ? 0 : Math.max(0, tickMs - since);
+  }
+
+  async #tick(): Promise<void> {
+    const { store, topology } = this.#context;
+    const topic = this.lanes[0]?.topic as Topic;
+    const time = store.settings.now();
+    const id = `${topology.name}-${this.#partition}-${time}`;
+    const headers = { ...eventHeaders("tidegate.tick", id, `/processors/${topology.name}`, time) };
+    const value = encodeEvent("tidegate.tick", { time });
+    const records = [{ key: null, headers, value }];
+    await store.commit({ appends: [{ topic, partition: this.#partition, records }] });
+    this.#lastTick = time;
+  }
+}

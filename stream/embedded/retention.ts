@@ -1,0 +1,194 @@
+/**
+ * Takes away what may go: tombstones that every reader had time to see, records past their topic's retention, and the
+ * oldest of the `delete` topics where they are over the log's cap. Like Kafka it does not ask whether somebody has
+ * still to read them; a processor that finds a gap says so.
+ *
+ * It goes through the same writer as everybody, a few blocks at a time, so that no append waits for long.
+ */
+import { blockCount, blockTime, decodeBlock, isWhole } from "./block.ts";
+import type { Topic } from "./catalog.ts";
+import type { Removal } from "./change.ts";
+import { after, blockKey, blockOffset, parseTombstoneKey, tombstonesBefore } from "./keys.ts";
+import { unseal } from "./seal.ts";
+import type { Store } from "./store.ts";
+
+/** Most blocks that one commit takes away: some MB that LevelDB only marks. */
+const BLOCKS_PER_COMMIT = 100;
+/** LevelDB frees deleted ranges when it happens to compact them; from this much on it is told to, bytes. */
+const COMPACT_FROM_BYTES = 32 * 1024 ** 2;
+
+export interface SweepResult {
+  readonly tombstones: number;
+  readonly expiredBlocks: number;
+  readonly blocksOverCap: number;
+}
+
+interface OldBlock extends Removal {
+  readonly time: number;
+  readonly count: number;
+}
+
+/** The first blocks of a partition. A damaged one counts as sent at the beginning of time: it goes with the next sweep. */
+function firstBlocks(
+  store: Store,
+  topic: Topic,
+  partition: number,
+  limit: number,
+): Promise<OldBlock[]> {
+  return store.read(async (level) => {
+    const from = blockKey(topic.id, partition, 0);
+    const iterator = level.iterator({ gte: from, lt: after(from.subarray(0, 9)), limit });
+    try {
+      return (await iterator.nextv(limit)).map(([key, block]) => {
+        const offset = blockOffset(key);
+        const base = { topic, partition, offset, bytes: block.length };
+        if (!isWhole(block, key)) return { ...base, time: 0, count: 1 };
+        const time = blockTime(block);
+        const count = blockCount(block);
+        if (!topic.compacted) return { ...base, time, count };
+        const recordKey = decodeBlock(topic.name, partition, offset, block)[0]?.key;
+        return { ...base, time, count, ...(recordKey == null ? {} : { key: recordKey }) };
+      });
+    } finally {
+      await iterator.close();
+    }
+  });
+}
+
+export class Retention {
+  readonly #store: Store;
+  /** Bytes taken away since the partition was last compacted. */
+  readonly #freed = new Map<Topic, number[]>();
+
+  #last: Promise<unknown> = Promise.resolve();
+
+  constructor(store: Store) {
+    this.#store = store;
+  }
+
+  /** One pass over everything, after the one that runs: two at once would count what goes twice. @throws EventLogError */
+  sweep(signal: AbortSignal): Promise<SweepResult> {
+    const pass = this.#last.then(() => this.#pass(signal));
+    this.#last = pass.catch(() => {});
+    return pass;
+  }
+
+  async #pass(signal: AbortSignal): Promise<SweepResult> {
+    const now = this.#store.settings.now();
+    const tombstones = await this.#tombstones(now, signal);
+    let expiredBlocks = 0;
+    for (const topic of this.#store.topics) {
+      if (topic.retentionMs === undefined || topic.cleanup === "compact") continue;
+      for (const partition of topic.heads.keys()) {
+        expiredBlocks += await this.#expire(topic, partition, now - topic.retentionMs, signal);
+      }
+    }
+    const blocksOverCap = await this.#shrink(signal);
+    await this.#compact(signal);
+    return { tombstones, expiredBlocks, blocksOverCap };
+  }
+
+  async #tombstones(now: number, signal: AbortSignal): Promise<number> {
+    const bounds = tombstonesBefore(now - this.#store.settings.tombstoneRetentionMs);
+    let removed = 0;
+    while (!signal.aborted) {
+      const marks = await this.#store.read(async (level) => {
+        const found = await level.iterator({ ...bounds, limit: BLOCKS_PER_COMMIT }).all();
+        const keys = found.map(([key]) => {
+          const at = parseTombstoneKey(key);
+          return blockKey(at.topic, at.partition, at.offset);
+        });
+        const blocks = await level.getMany(keys);
+        return found.map(([key, value], i) => ({ key, value, bytes: blocks[i]?.length ?? 0 }));
+      });
+      if (marks.length === 0) break;
+      const removals = marks.flatMap(({ key, value, bytes }): Removal[] => {
+        const { topic: id, partition, offset } = parseTombstoneKey(key);
+        const topic = this.#store.topicById(id);
+        const recordKey = unseal(key, value)?.toString("utf8");
+        if (!topic || recordKey === undefined) return [];
+        return [{ topic, partition, offset, bytes, key: recordKey }];
+      });
+      await this.#store.commit({ removals, deletes: marks.map(({ key }) => key) });
+      removed += removals.length;
+    }
+    return removed;
+  }
+
+  async #expire(
+    topic: Topic,
+    partition: number,
+    before: number,
+    signal: AbortSignal,
+  ): Promise<number> {
+    let removed = 0;
+    while (!signal.aborted) {
+      const blocks = await firstBlocks(this.#store, topic, partition, BLOCKS_PER_COMMIT);
+      const old = blocks.slice(
+        0,
+        blocks.findIndex((block) => block.time >= before),
+      );
+      const gone = blocks.every((block) => block.time < before) ? blocks : old;
+      await this.#remove(gone);
+      removed += gone.length;
+      if (gone.length < BLOCKS_PER_COMMIT) break;
+    }
+    return removed;
+  }
+
+  /** The oldest blocks go, whichever topic they are of, until all together are within the cap. */
+  async #shrink(signal: AbortSignal): Promise<number> {
+    const { maxBytes, logger } = this.#store.settings;
+    const topics = [...this.#store.topics].filter((topic) => topic.cleanup === "delete");
+    const bytesOf = (topic: Topic) => topic.heads.reduce((sum, head) => sum + head.bytes, 0);
+    const excess = () => topics.reduce((sum, topic) => sum + bytesOf(topic), 0) - maxBytes;
+    let removed = 0;
+    while (!signal.aborted && excess() > 0) {
+      const oldest: OldBlock[] = [];
+      for (const topic of topics) {
+        for (const partition of topic.heads.keys()) {
+          oldest.push(...(await firstBlocks(this.#store, topic, partition, BLOCKS_PER_COMMIT)));
+        }
+      }
+      oldest.sort((a, b) => a.time - b.time || a.offset - b.offset);
+      const over = excess();
+      let freed = 0;
+      const gone: OldBlock[] = [];
+      for (const block of oldest.slice(0, BLOCKS_PER_COMMIT)) {
+        if (freed >= over) break;
+        gone.push(block);
+        freed += block.bytes;
+      }
+      if (gone.length === 0) break;
+      await this.#remove(gone);
+      removed += gone.length;
+      const records = gone.reduce((sum, block) => sum + block.count, 0);
+      logger.warn(
+        { records, bytes: freed, maxBytes },
+        "the event log is full; its oldest records go",
+      );
+    }
+    return removed;
+  }
+
+  async #remove(blocks: readonly OldBlock[]): Promise<void> {
+    if (blocks.length === 0) return;
+    await this.#store.commit({ removals: blocks });
+    for (const { topic, partition, bytes } of blocks) {
+      const freed = this.#freed.get(topic) ?? topic.heads.map(() => 0);
+      freed[partition] = (freed[partition] ?? 0) + bytes;
+      this.#freed.set(topic, freed);
+    }
+  }
+
+  async #compact(signal: AbortSignal): Promise<void> {
+    for (const [topic, freed] of this.#freed) {
+      for (const [partition, bytes] of freed.entries()) {
+        if (bytes < COMPACT_FROM_BYTES || signal.aborted) continue;
+        const first = blockKey(topic.id, partition, 0);
+        await this.#store.read((level) => level.compactRange(first, after(first.subarray(0, 9))));
+        freed[partition] = 0;
+      }
+    }
+  }
+}
