@@ -1,0 +1,202 @@
+import { mkdtempSync } from "node:fs";
+import { rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { Registry } from "@prometheus-io/client";
+import fastify from "fastify";
+import mqtt from "mqtt";
+import { pino } from "pino";
+import Type from "typebox";
+import { Value } from "typebox/value";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { decodeEvent } from "../events/codec.ts";
+import { parseEventId } from "../events/ids.ts";
+import { topicNames } from "../events/topics.ts";
+import { EmbeddedEventLog } from "../stream/embedded/embedded-event-log.ts";
+import type { EventLog, StoredRecord } from "../stream/port.ts";
+import { type GatewaySettings, gatewaySettings } from "./config.ts";
+import { Gateway } from "./gateway.ts";
+import { gatewayRoutes } from "./http.ts";
+import { registerGatewayMetrics } from "./metrics.ts";
+
+const topics = topicNames("t");
+const SPECS = [
+  { name: topics.events, partitions: 2, cleanup: "delete" },
+  { name: topics.status, partitions: 2, cleanup: "compact" },
+] as const;
+
+let directory = "";
+const cleanups: (() => Promise<unknown>)[] = [];
+beforeEach(() => {
+  directory = mkdtempSync(join(tmpdir(), "tidegate-gateway-"));
+});
+afterEach(async () => {
+  for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
+  await rm(directory, { recursive: true });
+});
+
+async function startLog(): Promise<EventLog> {
+  const log = new EmbeddedEventLog({ directory: join(directory, "log") });
+  await log.start();
+  cleanups.push(() => log.stop());
+  await log.createTopics(SPECS);
+  return log;
+}
+
+async function startGateway(log?: EventLog, overrides: object = {}): Promise<Gateway> {
+  const settings = Value.Default(Type.Object(gatewaySettings), {
+    mqtt: { port: 0 },
+    status_interval_ms: 100,
+    ...overrides,
+  }) as GatewaySettings;
+  const gateway = new Gateway({
+    settings,
+    dataDir: join(directory, "gateway"),
+    namespace: "t",
+    version: "1.2.3",
+    logger: pino({ level: "silent" }),
+    ...(log ? { log, topics: SPECS } : {}),
+  });
+  await gateway.start();
+  cleanups.push(() => gateway.stop());
+  return gateway;
+}
+
+async function publish(gateway: Gateway, ...values: number[]): Promise<void> {
+  const client = await mqtt.connectAsync(`mqtt://127.0.0.1:${gateway.mqttPort}`);
+  await Promise.all(values.map((n) => client.publishAsync("sensors/d/n", String(n), { qos: 1 })));
+  await client.endAsync();
+}
+
+/** Collects the journal until a record satisfies the condition. */
+async function journalUntil(
+  log: EventLog,
+  done: (record: StoredRecord) => boolean,
+): Promise<StoredRecord[]> {
+  const found: StoredRecord[] = [];
+  await new Promise<void>((resolve, reject) => {
+    const tail = log.tail([topics.events], {
+      from: "start",
+      onRecords(records) {
+        found.push(...records);
+        if (records.some(done)) resolve();
+      },
+    });
+    cleanups.push(() => tail.stop());
+    tail.start().catch(reject);
+  });
+  return found;
+}
+
+const metrics = (record: StoredRecord) =>
+  record.headers.ce_type === "tidegate.reading"
+    ? decodeEvent("tidegate.reading", record.value ?? new Uint8Array()).metrics
+    : undefined;
+
+describe("gateway", () => {
+  test("its journal in the log has its epoch, heartbeat and readings in order, without holes", async () => {
+    const log = await startLog();
+    const gateway = await startGateway(log);
+    await publish(gateway, 1, 2, 3);
+    const journal = await journalUntil(log, (record) => metrics(record)?.n === 3);
+    expect(journal.map((r) => r.headers.ce_type?.replace("tidegate.", ""))).toEqual([
+      "epoch",
+      "heartbeat",
+      "reading",
+      "reading",
+      "reading",
+    ]);
+    expect(journal.map((r) => parseEventId(r.headers.ce_id ?? "")?.sequence)).toEqual([
+      1, 2, 3, 4, 5,
+    ]);
+    expect(new Set(journal.map((r) => `${r.key} ${r.partition}`)).size).toBe(1);
+    expect(journal[0]?.headers.ce_source).toBe(`/gateways/${gateway.id}`);
+  });
+
+  test("without a log it takes readings, and sends them on once it has one", async () => {
+    const alone = await startGateway();
+    await publish(alone, 1, 2);
+    expect(alone.report()).toMatchObject({ sink: undefined, intake: { readings: 2 } });
+    const { id } = alone;
+    await alone.stop();
+    const log = await startLog();
+    const again = await startGateway(log);
+    expect(again.id).toBe(id);
+    await publish(again, 3);
+    const journal = await journalUntil(log, (record) => metrics(record)?.n === 3);
+    expect(journal.map(metrics).filter(Boolean)).toEqual([{ n: 1 }, { n: 2 }, { n: 3 }]);
+  });
+
+  test("its status says what it holds", async () => {
+    const log = await startLog();
+    const gateway = await startGateway(log);
+    const [status] = await new Promise<readonly StoredRecord[]>((resolve, reject) => {
+      const tail = log.tail([topics.status], { from: "start", onRecords: resolve });
+      cleanups.push(() => tail.stop());
+      tail.start().catch(reject);
+    });
+    expect(status?.key).toBe(gateway.id);
+    expect(decodeEvent("tidegate.gateway-status", status?.value ?? new Uint8Array())).toMatchObject(
+      {
+        gateway: gateway.id,
+        accepted: 2,
+        interval: 100,
+        version: "1.2.3",
+        capacity_bytes: 1024 ** 3,
+      },
+    );
+  });
+
+  test("health and metrics over HTTP", async () => {
+    const gateway = await startGateway();
+    const registry = new Registry();
+    registerGatewayMetrics(registry, gateway);
+    const app = fastify();
+    cleanups.push(() => app.close());
+    await app.register(gatewayRoutes, { gateway, registry });
+    await publish(gateway, 1);
+    const client = await mqtt.connectAsync(`mqtt://127.0.0.1:${gateway.mqttPort}`);
+    await client.publishAsync("sensors/d", "{", { qos: 1 });
+    await client.publishAsync("other", "x", { qos: 1 });
+    await client.endAsync();
+
+    expect((await app.inject("/health/live")).statusCode).toBe(200);
+    expect((await app.inject("/health/ready")).json()).toMatchObject({
+      status: "ready",
+      log: "none",
+    });
+    const { body } = await app.inject("/metrics");
+    expect(body).toMatch(/^tidegate_readings_total 1$/m);
+    expect(body).toMatch(/^tidegate_rejected_payloads_total\{reason="not_json"\} 1$/m);
+    expect(body).toMatch(/^tidegate_unmatched_messages_total 1$/m);
+    expect(body).toMatch(/^tidegate_buffer_events 4$/m);
+    expect((await app.inject("/api/v1/gateway")).json()).toMatchObject({ gateway: gateway.id });
+
+    await gateway.stop();
+    expect((await app.inject("/health/ready")).statusCode).toBe(503);
+    expect((await app.inject("/health/live")).statusCode).toBe(200);
+  });
+
+  test("a full buffer refuses, and heartbeats still find room", async () => {
+    const gateway = await startGateway(undefined, {
+      buffer: { capacity_bytes: 1024 ** 2 },
+      heartbeat_interval_ms: 100,
+      mqtt: { port: 0, max_payload_bytes: 500_000 },
+    });
+    const client = await mqtt.connectAsync(`mqtt://127.0.0.1:${gateway.mqttPort}`, {
+      reconnectPeriod: 0,
+    });
+    const closed = new Promise<void>((resolve) => client.once("close", () => resolve()));
+    const many = JSON.stringify(
+      Object.fromEntries(Array.from({ length: 300 }, (_, i) => [`m${i}`, "x".repeat(1000)])),
+    );
+    for (let i = 0; i < 3; i += 1) await client.publishAsync("sensors/d", many, { qos: 1 });
+    client.publish("sensors/d", many, { qos: 1 }, () => {});
+    await closed;
+    client.end(true);
+    const { intake, buffer } = gateway.report();
+    expect(intake.readings).toBe(3);
+    expect(intake.refused).toEqual({ full: 1 });
+    await expect.poll(() => gateway.report().buffer.accepted).toBeGreaterThan(buffer.accepted);
+  });
+});
