@@ -1,6 +1,6 @@
 /** What the gateway answers over HTTP: whether it lives, whether it takes readings, what it has done. */
 import type { Registry } from "@prometheus-io/client";
-import type { FastifyInstance } from "fastify";
+import type { FastifyPluginAsync } from "fastify";
 import type { Gateway } from "./gateway.ts";
 
 export interface GatewayRoutesOptions {
@@ -12,10 +12,10 @@ export interface GatewayRoutesOptions {
  * `GET /health/live` 200 while the process answers; `GET /health/ready` 200 while readings are taken, else 503;
  * `GET /metrics` in Prometheus' text format; `GET /api/v1/gateway` the gateway's own status.
  */
-export async function gatewayRoutes(
-  app: FastifyInstance,
-  { gateway, registry }: GatewayRoutesOptions,
-): Promise<void> {
+export const gatewayRoutes: FastifyPluginAsync<GatewayRoutesOptions> = async (
+  app,
+  { gateway, registry },
+) => {
   app.get("/health/live", async () => ({ status: "live" }));
   app.get("/health/ready", async (_request, reply) => {
     if (!gateway.ready) return reply.code(503).send({ status: "not ready" });
@@ -34,4 +34,4 @@ export async function gatewayRoutes(
     if (!gateway.ready) return reply.code(503).send({ status: "not ready" });
     return gateway.status();
   });
-}
+};
