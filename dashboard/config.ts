@@ -43,3 +43,15 @@ export const dashboardConfigSchema = Type.Object(
   { additionalProperties: false, default: {} },
 );
 export type DashboardConfig = Static<typeof dashboardConfigSchema>;
+
+/** The settings as `createDashboardServer` and `dashboardRoutes` take them. */
+export function dashboardOptionsOf(config: DashboardConfig) {
+  return {
+    host: config.host,
+    port: config.port,
+    heartbeatMs: config.heartbeat_interval_ms,
+    frameMs: config.frame_interval_ms,
+    maxLiveClients: config.max_live_clients,
+    liveStallTimeoutMs: config.live_stall_timeout_ms,
+  };
+}

@@ -177,6 +177,7 @@ export function fillPlant(model: FakeReadModel, now: number, hours = 30): void {
     model.addAlert(alertOf("freezer-2", "firing", -14.2, since), silent);
     model.addAlert(alertOf("freezer-2", "resolved", -16.3, since), silent);
   }
+  model.addAlert(alertOf("freezer-1", "firing", -12.5, now - 14 * MINUTE), silent);
   model.addAlert(
     {
       ...alertOf("cold-room", "pending", 81.7, now - 2 * MINUTE),
@@ -190,7 +191,6 @@ export function fillPlant(model: FakeReadModel, now: number, hours = 30): void {
     },
     silent,
   );
-  model.addAlert(alertOf("freezer-1", "firing", -12.5, now - 14 * MINUTE), silent);
 }
 
 /** One moment of the plant: a reading of each device that is awake, and the gateways' word. */

@@ -1,0 +1,52 @@
+/**
+ * Is a gateway's link up? Judged by what it last said of itself and when it promised to say more; the evidence is always
+ * given with the verdict. The link of a gateway and the silence of a device are two things. Pure.
+ */
+import type { GatewayView } from "../../cloud/read-model/port.ts";
+import { formatAge, formatDuration } from "./format.core.ts";
+
+export type LinkState = "online" | "late" | "offline" | "never";
+
+/** A word is late half an interval after it was due: networks jitter. */
+const LATE_INTERVALS = 1.5;
+/** Three words missed in a row are no jitter. */
+const OFFLINE_INTERVALS = 4;
+/** Very short intervals would make a page blink: nothing is late before this, ms. */
+const MIN_LATE_MS = 3000;
+
+export interface Link {
+  readonly state: LinkState;
+  readonly word: string;
+  readonly evidence: string;
+}
+
+export function judgeLink(view: GatewayView, now: number): Link {
+  const { status } = view;
+  if (!status) {
+    return {
+      state: "never",
+      word: "Never seen",
+      evidence:
+        view.totals.arrived > 0
+          ? "its readings arrive, a status of its own has not yet"
+          : "no status has arrived",
+    };
+  }
+  const age = now - status.time;
+  const due = `last heard ${formatAge(age)}, due every ${formatDuration(status.interval)}`;
+  if (age > Math.max(status.interval * OFFLINE_INTERVALS, MIN_LATE_MS * 2)) {
+    return { state: "offline", word: "Offline", evidence: due };
+  }
+  if (age > Math.max(status.interval * LATE_INTERVALS, MIN_LATE_MS)) {
+    return { state: "late", word: "Late", evidence: due };
+  }
+  return { state: "online", word: "Online", evidence: due };
+}
+
+/** A device says nothing of when it will speak again; this long without a reading is worth a word, ms. */
+export const DEVICE_QUIET_MS = 5 * 60_000;
+
+/** Events that a gateway holds and the log has not acknowledged. */
+export function backlog(view: GatewayView): number {
+  return view.status ? Math.max(0, view.status.accepted - view.status.forwarded) : 0;
+}

@@ -1,0 +1,118 @@
+import { describe, expect, test } from "vitest";
+import type { GatewayView } from "../../cloud/read-model/port.ts";
+import type { Alert } from "../../events/schema.ts";
+import { judgeLink } from "./link.core.ts";
+import { summarise } from "./summary.core.ts";
+
+const NOW = 1_000_000;
+const gateway = (
+  name: string,
+  age: number,
+  totals: Partial<GatewayView["totals"]> = {},
+): GatewayView => ({
+  gateway: name,
+  totals: {
+    accepted: 10,
+    arrived: 10,
+    onTheWay: 0,
+    missing: 0,
+    duplicates: 0,
+    declaredLost: 0,
+    ...totals,
+  },
+  status: {
+    gateway: name,
+    time: NOW - age,
+    epoch: "e",
+    accepted: 10,
+    forwarded: 10,
+    buffered_bytes: 0,
+    capacity_bytes: 1,
+    clients: 1,
+    interval: 10_000,
+    started: 0,
+    version: "1",
+  },
+});
+const alert = (severity: Alert["severity"], more: Partial<Alert> = {}): Alert => ({
+  alert: "a",
+  episode: "e",
+  rule: "r",
+  gateway: "g",
+  device: "d",
+  metric: "m",
+  state: "firing",
+  severity,
+  condition: "m above 1",
+  threshold: 1,
+  value: 2,
+  since: 0,
+  changed: 0,
+  historical: false,
+  message: "",
+  ...more,
+});
+
+describe("a link is judged with its evidence", () => {
+  test.each([
+    [9_000, "online"],
+    [14_000, "online"],
+    [16_000, "late"],
+    [39_000, "late"],
+    [41_000, "offline"],
+    [-4000, "online"],
+  ])("%d ms after its word: %s", (age, state) => {
+    const link = judgeLink(gateway("g", age), NOW);
+    expect(link.state).toBe(state);
+    expect(link.evidence).toMatch(/^last heard .*, due every 10 s$/);
+  });
+
+  test("a gateway whose readings arrive without a status was never seen itself", () => {
+    const { status: _, ...bare } = gateway("g", 0);
+    expect(judgeLink(bare, NOW)).toMatchObject({
+      state: "never",
+      evidence: "its readings arrive, a status of its own has not yet",
+    });
+  });
+});
+
+describe("the sentence", () => {
+  test.each<[string, GatewayView[], Alert[], number, string, string]>([
+    ["nothing", [], [], 0, "info", "Nothing has reached Tidegate yet."],
+    [
+      "well",
+      [gateway("g", 0)],
+      [],
+      1,
+      "ok",
+      "All is well: every acknowledged reading has arrived.",
+    ],
+    [
+      "on the way",
+      [gateway("g", 0, { onTheWay: 3 })],
+      [alert("critical", { state: "pending" })],
+      1,
+      "ok",
+      "All is well: 3 events are on the way, none is missing, 1 alert is pending.",
+    ],
+    ["late", [gateway("g", 20_000)], [], 1, "warning", "Gateway g is late."],
+    [
+      "much",
+      [gateway("g", 99_000, { missing: 1 }), gateway("h", 99_000, { declaredLost: 2 })],
+      [alert("warning"), alert("info")],
+      1,
+      "critical",
+      "2 alerts are firing, 1 event is missing, 2 gateways are offline and 2 events were declared lost.",
+    ],
+    [
+      "old data pages nobody",
+      [gateway("g", 0)],
+      [alert("critical", { historical: true })],
+      1,
+      "ok",
+      "All is well: every acknowledged reading has arrived.",
+    ],
+  ])("%s", (_name, gateways, alerts, devices, tone, text) => {
+    expect(summarise(gateways, alerts, devices, NOW)).toEqual({ tone, text });
+  });
+});

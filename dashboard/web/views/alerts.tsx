@@ -1,0 +1,86 @@
+/** What fires, and what fired: every change of every alert, newest first, by day. */
+import type { JSX } from "preact";
+import type { Alert } from "../../../events/schema.ts";
+import type { Fleet } from "../fleet.ts";
+import { formatClock, formatDay, formatNumber } from "../format.core.ts";
+import { AlertBadge, AlertItem, alertLink, Panel, Problem } from "../parts.tsx";
+import { zone } from "../state.ts";
+
+export function Timeline(props: {
+  readonly changes: readonly Alert[];
+  readonly withDevice: boolean;
+}): JSX.Element {
+  const days = new Map<string, Alert[]>();
+  for (const change of props.changes) {
+    const day = formatDay(change.changed, zone.value);
+    const list = days.get(day) ?? [];
+    list.push(change);
+    days.set(day, list);
+  }
+  return (
+    <>
+      {[...days].map(([day, changes]) => (
+        <section key={day} aria-label={day}>
+          <h3 class="day">{day}</h3>
+          <ol class="timeline">
+            {changes.map((alert) => (
+              <li key={`${alert.alert} ${alert.episode} ${alert.state} ${alert.changed}`}>
+                <span class="number timeline-clock">{formatClock(alert.changed, zone.value)}</span>
+                <AlertBadge alert={alert} />
+                <span class="timeline-what">
+                  <a href={alertLink(alert, true)}>
+                    {props.withDevice ? `${alert.device} ${alert.metric}` : alert.metric}
+                  </a>{" "}
+                  <strong class="number">{formatNumber(alert.value)}</strong>
+                  <span class="muted"> · {alert.condition}</span>
+                  {alert.historical && <span class="tag">old data</span>}
+                </span>
+              </li>
+            ))}
+          </ol>
+        </section>
+      ))}
+    </>
+  );
+}
+
+export function AlertsView({ fleet }: { readonly fleet: Fleet }): JSX.Element {
+  const active = fleet.active.value;
+  const history = fleet.history.value;
+  return (
+    <>
+      <h1>Alerts</h1>
+      <Problem text={fleet.error.value} />
+      <div class="columns columns-even">
+        <div class="column">
+          <Panel title={`Now${active.length > 0 ? ` (${active.length})` : ""}`} id="alerts-active">
+            {fleet.loaded.value && active.length === 0 && (
+              <p class="empty">No alert is pending or firing.</p>
+            )}
+            <ul class="alerts">
+              {active.map((alert) => (
+                <AlertItem key={alert.alert} alert={alert} withDevice />
+              ))}
+            </ul>
+          </Panel>
+        </div>
+        <div class="column">
+          <Panel title="History" id="alerts-history">
+            {fleet.loaded.value && history.length === 0 && (
+              <p class="empty">
+                No alert has changed yet. Alerts come from rules: start with{" "}
+                <code>--rules FILE</code>.
+              </p>
+            )}
+            <Timeline changes={history} withDevice />
+            {fleet.moreHistory.value !== undefined && (
+              <button type="button" class="more" onClick={() => void fleet.showMoreHistory()}>
+                Show older
+              </button>
+            )}
+          </Panel>
+        </div>
+      </div>
+    </>
+  );
+}

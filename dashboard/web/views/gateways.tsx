@@ -1,0 +1,75 @@
+/** Each gateway: is its link up, by what evidence, and what waits in its buffer. */
+import type { JSX } from "preact";
+import type { GatewayView } from "../../../cloud/read-model/port.ts";
+import type { Fleet } from "../fleet.ts";
+import { formatBytes, formatCount, formatDuration, formatNumber } from "../format.core.ts";
+import type { IconName } from "../icons.tsx";
+import { backlog, judgeLink, type LinkState } from "../link.core.ts";
+import { Badge, Panel } from "../parts.tsx";
+import { now } from "../state.ts";
+
+const LOOK: Readonly<Record<LinkState, readonly [tone: string, icon: IconName]>> = {
+  online: ["ok", "ok"],
+  late: ["warning", "late"],
+  offline: ["critical", "offline"],
+  never: ["quiet", "never"],
+};
+
+function Gateway({ view }: { readonly view: GatewayView }): JSX.Element {
+  const link = judgeLink(view, now.value);
+  const [tone, icon] = LOOK[link.state];
+  const { status } = view;
+  const waiting = backlog(view);
+  const share = status ? status.buffered_bytes / Math.max(1, status.capacity_bytes) : 0;
+  return (
+    <li class={`gateway gateway-${link.state}`}>
+      <div class="gateway-head">
+        <h3>{view.gateway}</h3>
+        <Badge tone={tone} icon={icon}>
+          {link.word}
+        </Badge>
+      </div>
+      <p class="muted">{link.evidence}</p>
+      {status && (
+        <>
+          <p>
+            {waiting === 0 ? (
+              "No backlog"
+            ) : (
+              <>
+                Backlog <strong class="number">{formatCount(waiting)}</strong> events
+              </>
+            )}
+            <span class="muted">
+              {" "}
+              · buffer {formatBytes(status.buffered_bytes)} of {formatBytes(status.capacity_bytes)}
+              {status.hours_left !== undefined && `, full in ${formatNumber(status.hours_left)} h`}
+            </span>
+          </p>
+          <progress
+            class={share > 0.8 ? "meter meter-full" : "meter"}
+            max={1}
+            value={Math.min(1, share)}
+            aria-label={`Buffer of ${view.gateway}: ${formatNumber(share * 100)} % used`}
+          />
+          <p class="muted small">
+            {formatCount(status.clients)} {status.clients === 1 ? "client" : "clients"} · up{" "}
+            {formatDuration(status.time - status.started)} · version {status.version}
+          </p>
+        </>
+      )}
+    </li>
+  );
+}
+
+export function GatewaysPanel({ fleet }: { readonly fleet: Fleet }): JSX.Element {
+  return (
+    <Panel title="Gateways" id="gateways">
+      <ul class="gateways">
+        {fleet.gatewayList.value.map((view) => (
+          <Gateway key={view.gateway} view={view} />
+        ))}
+      </ul>
+    </Panel>
+  );
+}

@@ -1,0 +1,83 @@
+/** Is all well? If not, what? Then everything else. */
+import { useComputed } from "@preact/signals";
+import type { JSX } from "preact";
+import type { Fleet } from "../fleet.ts";
+import { formatDuration } from "../format.core.ts";
+import { Icon } from "../icons.tsx";
+import { judgeLink } from "../link.core.ts";
+import { AlertItem, Panel, Problem, PublishHint } from "../parts.tsx";
+import { linkTo, now } from "../state.ts";
+import { summarise } from "../summary.core.ts";
+import { DevicesPanel } from "./devices.tsx";
+import { GatewaysPanel } from "./gateways.tsx";
+import { LedgerPanel } from "./ledger.tsx";
+
+const RESOLVED_SHOWN = 2;
+const RESOLVED_FOR_MS = 24 * 3_600_000;
+
+function AlertsPanel({ fleet }: { readonly fleet: Fleet }): JSX.Element {
+  const active = fleet.active.value;
+  const names = new Set(active.map((alert) => alert.alert));
+  const resolved = fleet.history.value
+    .filter((alert) => alert.state === "resolved" && !names.has(alert.alert))
+    .filter((alert) => now.value - alert.changed < RESOLVED_FOR_MS)
+    .slice(0, RESOLVED_SHOWN);
+  const count = active.length > 0 ? ` (${active.length})` : "";
+  return (
+    <Panel
+      title={`Alerts now${count}`}
+      id="alerts-now"
+      aside={<a href={linkTo({ view: { name: "alerts" } })}>History</a>}
+    >
+      {active.length === 0 && <p class="empty">No alert is pending or firing.</p>}
+      <ul class="alerts">
+        {[...active, ...resolved].map((alert) => (
+          <AlertItem key={`${alert.alert} ${alert.state}`} alert={alert} withDevice />
+        ))}
+      </ul>
+    </Panel>
+  );
+}
+
+export function Overview({ fleet }: { readonly fleet: Fleet }): JSX.Element {
+  const summary = useComputed(() =>
+    summarise(fleet.gatewayList.value, fleet.active.value, fleet.deviceTotal.value, now.value),
+  ).value;
+  if (!fleet.loaded.value) {
+    return (
+      <>
+        <h1 class="visually-hidden">Overview</h1>
+        <Problem text={fleet.error.value} />
+        <p class="empty">Loading …</p>
+      </>
+    );
+  }
+  const isEmpty = fleet.deviceTotal.value === 0 && fleet.devices.value.length === 0;
+  const never = fleet.gatewayList.value.filter((v) => judgeLink(v, now.value).state === "never");
+  return (
+    <>
+      <h1 class="visually-hidden">Overview</h1>
+      <p class={`summary tone-${summary.tone}`} role="status">
+        <Icon name={summary.tone} />
+        <span>{summary.text}</span>
+      </p>
+      <Problem text={fleet.error.value} />
+      {isEmpty && <PublishHint />}
+      <div class="columns">
+        <div class="column">
+          {!(isEmpty && fleet.active.value.length === 0) && <AlertsPanel fleet={fleet} />}
+          {(!isEmpty || fleet.devices.value.length > 0) && <DevicesPanel fleet={fleet} />}
+        </div>
+        <div class="column">
+          {fleet.gatewayList.value.length > 0 && <GatewaysPanel fleet={fleet} />}
+          {fleet.gatewayList.value.length > 0 && <LedgerPanel fleet={fleet} />}
+        </div>
+      </div>
+      {isEmpty && never.length === 0 && fleet.gatewayList.value.length === 0 && (
+        <p class="muted">
+          No gateway was heard either. One that runs says so every {formatDuration(10_000)} or so.
+        </p>
+      )}
+    </>
+  );
+}

@@ -1,0 +1,240 @@
+/** The dashboard's page in a real Chromium, over a read model that says exactly what the test says. */
+
+import { spawnSync } from "node:child_process";
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { AxeBuilder } from "@axe-core/playwright";
+import type { Browser, BrowserContext, Page } from "playwright-core";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { builtPageDirectory } from "../../dashboard/page.ts";
+import { createDashboardServer, type DashboardServer } from "../../dashboard/server.ts";
+import { FakeReadModel } from "../../dashboard/test-support/fake-read-model.ts";
+import { fillPlant, stepPlant } from "../../dashboard/test-support/plant.ts";
+import { launchChromium } from "./chromium.ts";
+
+const root = join(import.meta.dirname, "..", "..");
+let browser: Browser;
+let context: BrowserContext;
+let page: Page;
+let model: FakeReadModel;
+let server: DashboardServer;
+let faults: string[];
+
+beforeAll(async () => {
+  if (!existsSync(join(builtPageDirectory(), "index.html"))) {
+    const vite = join(root, "node_modules", "vite", "bin", "vite.js");
+    const config = join(root, "dashboard", "web", "vite.config.ts");
+    const built = spawnSync(process.execPath, [vite, "build", "--config", config], { cwd: root });
+    if (built.status !== 0) throw new Error(`the page does not build: ${built.stderr}`);
+  }
+  browser = await launchChromium();
+});
+afterAll(() => browser?.close());
+
+beforeEach(async () => {
+  model = new FakeReadModel();
+  await serve(0);
+  context = await browser.newContext({ viewport: { width: 1280, height: 900 } });
+  page = await context.newPage();
+  faults = [];
+  page.on("pageerror", (error) => faults.push(error.message));
+  page.on("console", (message) => {
+    // A server that was stopped, or a device that nobody heard: tests ask for both, and the browser says so.
+    const isExpected = message.text().startsWith("Failed to load resource");
+    if (message.type() === "error" && !isExpected) faults.push(message.text());
+  });
+});
+afterEach(async () => {
+  await context.close();
+  await server.stop();
+  expect(faults).toEqual([]);
+});
+
+async function serve(port: number): Promise<void> {
+  server = createDashboardServer({
+    readModel: model,
+    port,
+    version: "9.8.7",
+    hints: { mqttPort: 2883 },
+  });
+  await server.start();
+}
+const open = (hash = "") => page.goto(`${server.address?.url}${hash}`);
+const summary = () => page.locator(".summary");
+
+async function violations(): Promise<string[]> {
+  const found = await new AxeBuilder({ page }).analyze();
+  return found.violations.map((v) => `${v.id}: ${v.nodes.map((node) => node.html).join(" | ")}`);
+}
+
+test("an empty system says what to type, and the first reading needs no reload", async () => {
+  await open();
+  await expect.poll(() => summary().textContent()).toContain("Nothing has reached Tidegate yet");
+  expect(await page.locator(".command").textContent()).toBe(
+    `mosquitto_pub -p 2883 -q 1 -t sensors/freezer-1 -m '{"temperature": -12.5}'`,
+  );
+  const before = performance.now();
+  model.addReading("gw-1", "freezer-1", Date.now(), { temperature: -12.5 });
+  await page.locator(".device", { hasText: "freezer-1" }).waitFor();
+  expect(performance.now() - before).toBeLessThan(1000);
+  expect(await page.locator(".device .value").first().textContent()).toBe("temperature-12.5");
+  expect(await page.locator(".command").count()).toBe(0);
+});
+
+test("what changes shows within a second: a value, an alert, a gateway, the ledger", async () => {
+  const now = Date.now();
+  fillPlant(model, now, 1);
+  await open();
+  const row = page.locator(".device", { hasText: "cold-room" });
+  await row.waitFor();
+  const before = performance.now();
+  model.addReading("harbour", "cold-room", now + 1, { temperature: 4.75 });
+  const [last] = model.history;
+  if (!last) throw new Error("the plant has alerts");
+  model.addAlert({ ...last, alert: "new", device: "cold-room", state: "firing", value: 77.125 });
+  await row.getByText("4.75").waitFor();
+  await page.locator(".alert-firing", { hasText: "77.13" }).waitFor();
+  await expect.poll(() => summary().textContent()).toContain("2 alerts are firing");
+  expect(performance.now() - before).toBeLessThan(1000);
+});
+
+test("a dead server is told within 5 s, and the page heals by itself with what it missed", async () => {
+  model.addReading("gw-1", "freezer-1", Date.now(), { temperature: -12.5 });
+  await open();
+  await page.locator(".device").first().waitFor();
+  expect(await page.locator(".dead").count()).toBe(0);
+  const port = server.address?.port ?? 0;
+  const before = performance.now();
+  await server.stop();
+  await page.locator(".dead").waitFor({ timeout: 5000 });
+  expect(performance.now() - before).toBeLessThan(5000);
+  expect(await page.locator(".dead").textContent()).toMatch(/No data since \d\d:\d\d:\d\d\./);
+  expect(await violations()).toEqual([]);
+  model.addReading("gw-1", "freezer-2", Date.now(), { temperature: -19.75 });
+  await serve(port);
+  await page.locator(".dead").waitFor({ state: "detached", timeout: 10_000 });
+  await page.locator(".device", { hasText: "-19.75" }).waitFor();
+});
+
+test("a server that hangs is as dead as one that is gone", async () => {
+  model.addReading("gw-1", "freezer-1", Date.now(), { temperature: -12.5 });
+  // The socket stays open and says nothing: only the silence tells.
+  await page.route("**/api/v1/live*", () => new Promise(() => {}));
+  await open();
+  await page.locator(".dead").waitFor({ timeout: 5000 });
+  await page.unroute("**/api/v1/live*");
+  await page.locator(".device").first().waitFor({ timeout: 10_000 });
+  expect(await page.locator(".dead").count()).toBe(0);
+});
+
+describe("a device", () => {
+  test("has a chart that grows live, values of every kind, and its alerts", async () => {
+    const now = Date.now();
+    fillPlant(model, now, 2);
+    await open("#/devices/harbour/pump-3?range=15m");
+    const chart = page.locator(".chart", { hasText: "pressure_bar" });
+    await chart.locator("canvas").waitFor();
+    expect(await page.locator(".chart").count()).toBe(3);
+    expect(await page.locator(".tile", { hasText: "state" }).textContent()).toMatch(
+      /running|standby/,
+    );
+    model.addReading("harbour", "pump-3", Date.now(), { pressure_bar: 9.875, state: "tripped" });
+    await chart.locator(".readout", { hasText: "9.88" }).waitFor();
+    expect(await chart.locator(".plot").getAttribute("aria-label")).toContain("highest 9.88");
+    await page.locator(".tile", { hasText: "tripped" }).waitFor();
+  });
+
+  test("range, zone and Back are in the address", async () => {
+    fillPlant(model, Date.now(), 30);
+    await open("#/devices/harbour/freezer-1");
+    await page.getByRole("button", { name: "24 h" }).click();
+    await expect.poll(() => page.url()).toContain("range=24h");
+    await page.getByRole("button", { name: "Zoom in" }).click();
+    await expect.poll(() => page.url()).toMatch(/range=\d+\.\.\d+/);
+    await page.goBack();
+    const day = page.getByRole("button", { name: "24 h" });
+    await expect.poll(() => day.getAttribute("aria-pressed")).toBe("true");
+    expect(await page.locator(".chart").textContent()).toContain("mean of each minute");
+  });
+
+  test("whose data are years old is found without searching", async () => {
+    const start = Date.UTC(2015, 1, 2);
+    for (let minute = 0; minute < 600; minute++) {
+      model.addReading("gw-1", "office", start + minute * 60_000, { co2: 400 + minute });
+    }
+    await open("#/devices/gw-1/office");
+    const readout = page.locator(".chart .readout");
+    await readout.getByText("highest 999").waitFor();
+    const all = page.getByRole("button", { name: "All data" }).first();
+    expect(await all.getAttribute("aria-pressed")).toBe("true");
+    await page.getByRole("button", { name: "1 h", exact: true }).click();
+    await page.locator(".notice").getByText("No readings in this range").waitFor();
+    await page.locator(".notice button").click();
+    await readout.getByText("highest 999").waitFor();
+  });
+});
+
+test("a fleet larger than a page: searched on the server, and what is shown stays live", async () => {
+  const now = Date.now();
+  for (let i = 0; i < 400; i++) {
+    model.addReading("gw-1", `d-${String(i).padStart(4, "0")}`, now, { t: i }, { silent: true });
+  }
+  await open();
+  await page.getByText("Devices (400)").waitFor();
+  expect(await page.locator(".device").count()).toBe(50);
+  model.addReading("gw-1", "d-0007", now + 1, { t: 7.125 });
+  await page.locator(".device", { hasText: "7.13" }).waitFor();
+  await page.getByRole("button", { name: /Show more/ }).click();
+  await expect.poll(() => page.locator(".device").count()).toBe(100);
+  await page.getByRole("searchbox").fill("d-0399");
+  await expect.poll(() => page.locator(".device").count()).toBe(1);
+  expect(page.url()).toContain("q=d-0399");
+  model.addReading("gw-1", "d-0399", now + 2, { t: 0.625 });
+  await page.locator(".device", { hasText: "0.625" }).waitFor();
+});
+
+test("nothing is asked of any other origin", async () => {
+  const origins = new Set<string>();
+  page.on("request", (request) => origins.add(new URL(request.url()).origin));
+  fillPlant(model, Date.now(), 1);
+  await open("#/devices/harbour/pump-3");
+  await page.locator("canvas").first().waitFor();
+  await open("#/alerts");
+  await page.getByText("History").first().waitFor();
+  expect([...origins]).toEqual([new URL(server.address?.url ?? "").origin]);
+});
+
+describe("for everybody", () => {
+  test.each([
+    { colorScheme: "light", width: 360 },
+    { colorScheme: "dark", width: 360 },
+    { colorScheme: "light", width: 1600 },
+    { colorScheme: "dark", width: 1600 },
+  ] as const)("axe finds nothing and nothing is cut off: %j", async ({ colorScheme, width }) => {
+    fillPlant(model, Date.now(), 2);
+    await page.emulateMedia({ colorScheme });
+    await page.setViewportSize({ width, height: 800 });
+    for (const hash of ["#/", "#/alerts", "#/devices/harbour/freezer-1", "#/devices/x/never"]) {
+      await open(hash);
+      await page.locator(".live-live").waitFor();
+      await page.locator(".alert, .chart, .empty .command").first().waitFor();
+      stepPlant(model, Date.now());
+      expect(await violations()).toEqual([]);
+      const over = await page.evaluate("document.documentElement.scrollWidth - innerWidth");
+      expect(over).toBeLessThanOrEqual(0);
+    }
+  });
+
+  test("the keyboard reaches the content and the devices", async () => {
+    fillPlant(model, Date.now(), 1);
+    await open();
+    await page.locator(".device").first().waitFor();
+    await page.keyboard.press("Tab");
+    expect(await page.evaluate("document.activeElement.textContent")).toBe("Skip to content");
+    await page.keyboard.press("Enter");
+    expect(await page.evaluate("document.activeElement.id")).toBe("main");
+    await page.locator(".device a").first().focus();
+    await page.keyboard.press("Enter");
+    await page.getByRole("heading", { level: 1, name: "cold-room" }).waitFor();
+  });
+});
