@@ -91,6 +91,7 @@ export class EmbeddedEventLog implements EventLog {
   async stop(): Promise<void> {
     if (!this.#stopping) return;
     this.#stopping.abort();
+    this.#store.prepareStop();
     await Promise.all([...this.#children].map((one) => one.stop()));
     await this.#sweeping;
     await this.#store.stop();

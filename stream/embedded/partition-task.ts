@@ -23,6 +23,8 @@ export interface TaskContext {
   readonly outputs: ReadonlyMap<string, { topic: Topic; coalesce: boolean }>;
   /** After each commit: how many records it processed. */
   onCommit(records: number): void;
+  /** The positions on disk were read; a commit that failed may have moved them all the same. */
+  onLoaded(): void;
   /** Waits after a fault of the store's, or goes on (undefined). */
   onWaiting(fault: string | undefined): void;
 }
@@ -63,7 +65,10 @@ export class PartitionTask {
     let attempt = 0;
     while (!signal.aborted) {
       try {
-        if (!loaded) await this.#load();
+        if (!loaded) {
+          await this.#load();
+          this.#context.onLoaded();
+        }
         loaded = true;
         await this.#once(signal);
         if (attempt > 0) onWaiting(undefined);

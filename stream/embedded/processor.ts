@@ -59,6 +59,7 @@ export class EmbeddedProcessor implements Processor {
           this.#commits++;
           this.#caughtUp.check();
         },
+        onLoaded: () => this.#caughtUp.check(),
         onWaiting: (fault) => {
           if (fault === undefined) this.#faults.delete(partition);
           else this.#faults.set(partition, fault);

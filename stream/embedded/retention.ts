@@ -12,8 +12,10 @@ import { after, blockKey, blockOffset, parseTombstoneKey, tombstonesBefore } fro
 import { unseal } from "./seal.ts";
 import type { Store } from "./store.ts";
 
-/** Most blocks that one commit takes away: some MB that LevelDB only marks. */
+/** Most blocks that one commit takes away: an append that waits behind it waits for a ms or two. */
 const BLOCKS_PER_COMMIT = 100;
+/** Bytes of blocks looked at for one commit, of each partition. */
+const BYTES_PER_COMMIT = 1024 ** 2;
 /** LevelDB frees deleted ranges when it happens to compact them; from this much on it is told to, bytes. */
 const COMPACT_FROM_BYTES = 32 * 1024 ** 2;
 
@@ -28,27 +30,39 @@ interface OldBlock extends Removal {
   readonly count: number;
 }
 
-/** The first blocks of a partition. A damaged one counts as sent at the beginning of time: it goes with the next sweep. */
-function firstBlocks(
-  store: Store,
-  topic: Topic,
-  partition: number,
-  limit: number,
-): Promise<OldBlock[]> {
+/** The first blocks of a partition, and whether more follow. */
+interface FirstBlocks {
+  readonly blocks: readonly OldBlock[];
+  readonly more: boolean;
+}
+
+/** A damaged block counts as sent at the beginning of time: it goes with the next sweep. */
+function oldBlock(topic: Topic, partition: number, key: Buffer, block: Buffer): OldBlock {
+  const offset = blockOffset(key);
+  const base = { topic, partition, offset, bytes: block.length };
+  if (!isWhole(block, key)) return { ...base, time: 0, count: 1 };
+  const old = { ...base, time: blockTime(block), count: blockCount(block) };
+  if (!topic.compacted) return old;
+  const recordKey = decodeBlock(topic.name, partition, offset, block)[0]?.key;
+  return recordKey == null ? old : { ...old, key: recordKey };
+}
+
+function firstBlocks(store: Store, topic: Topic, partition: number): Promise<FirstBlocks> {
   return store.read(async (level) => {
     const from = blockKey(topic.id, partition, 0);
-    const iterator = level.iterator({ gte: from, lt: after(from.subarray(0, 9)), limit });
+    const iterator = level.iterator({
+      gte: from,
+      lt: after(from.subarray(0, 9)),
+      highWaterMarkBytes: BYTES_PER_COMMIT,
+    });
     try {
-      return (await iterator.nextv(limit)).map(([key, block]) => {
-        const offset = blockOffset(key);
-        const base = { topic, partition, offset, bytes: block.length };
-        if (!isWhole(block, key)) return { ...base, time: 0, count: 1 };
-        const time = blockTime(block);
-        const count = blockCount(block);
-        if (!topic.compacted) return { ...base, time, count };
-        const recordKey = decodeBlock(topic.name, partition, offset, block)[0]?.key;
-        return { ...base, time, count, ...(recordKey == null ? {} : { key: recordKey }) };
-      });
+      // It ends at the limit or at the bytes; only an empty answer says that nothing follows.
+      const entries = await iterator.nextv(BLOCKS_PER_COMMIT);
+      const more = entries.length > 0 && (await iterator.nextv(1)).length > 0;
+      return {
+        blocks: entries.map(([key, block]) => oldBlock(topic, partition, key, block)),
+        more,
+      };
     } finally {
       await iterator.close();
     }
@@ -123,15 +137,12 @@ export class Retention {
   ): Promise<number> {
     let removed = 0;
     while (!signal.aborted) {
-      const blocks = await firstBlocks(this.#store, topic, partition, BLOCKS_PER_COMMIT);
-      const old = blocks.slice(
-        0,
-        blocks.findIndex((block) => block.time >= before),
-      );
-      const gone = blocks.every((block) => block.time < before) ? blocks : old;
+      const { blocks, more } = await firstBlocks(this.#store, topic, partition);
+      const young = blocks.findIndex((block) => block.time >= before);
+      const gone = young < 0 ? blocks : blocks.slice(0, young);
       await this.#remove(gone);
       removed += gone.length;
-      if (gone.length < BLOCKS_PER_COMMIT) break;
+      if (young >= 0 || !more) break;
     }
     return removed;
   }
@@ -144,31 +155,38 @@ export class Retention {
     const excess = () => topics.reduce((sum, topic) => sum + bytesOf(topic), 0) - maxBytes;
     let removed = 0;
     while (!signal.aborted && excess() > 0) {
-      const oldest: OldBlock[] = [];
-      for (const topic of topics) {
-        for (const partition of topic.heads.keys()) {
-          oldest.push(...(await firstBlocks(this.#store, topic, partition, BLOCKS_PER_COMMIT)));
-        }
-      }
-      oldest.sort((a, b) => a.time - b.time || a.offset - b.offset);
-      const over = excess();
-      let freed = 0;
-      const gone: OldBlock[] = [];
-      for (const block of oldest.slice(0, BLOCKS_PER_COMMIT)) {
-        if (freed >= over) break;
-        gone.push(block);
-        freed += block.bytes;
-      }
+      const gone = await this.#oldest(topics, excess());
       if (gone.length === 0) break;
       await this.#remove(gone);
       removed += gone.length;
       const records = gone.reduce((sum, block) => sum + block.count, 0);
-      logger.warn(
-        { records, bytes: freed, maxBytes },
-        "the event log is full; its oldest records go",
-      );
+      const bytes = gone.reduce((sum, block) => sum + block.bytes, 0);
+      logger.warn({ records, bytes, maxBytes }, "the event log is full; its oldest records go");
     }
     return removed;
+  }
+
+  /** The oldest blocks of all partitions, until they free the bytes or a commit is full. */
+  async #oldest(topics: readonly Topic[], bytes: number): Promise<readonly OldBlock[]> {
+    const oldest: OldBlock[] = [];
+    // Of a partition that was not looked at to its end, nothing is known beyond this time.
+    let horizon = Number.POSITIVE_INFINITY;
+    for (const topic of topics) {
+      for (const partition of topic.heads.keys()) {
+        const { blocks, more } = await firstBlocks(this.#store, topic, partition);
+        oldest.push(...blocks);
+        if (more) horizon = Math.min(horizon, blocks.at(-1)?.time ?? 0);
+      }
+    }
+    oldest.sort((a, b) => a.time - b.time || a.offset - b.offset);
+    let freed = 0;
+    let count = 0;
+    for (const block of oldest) {
+      if (freed >= bytes || count >= BLOCKS_PER_COMMIT || block.time > horizon) break;
+      freed += block.bytes;
+      count++;
+    }
+    return oldest.slice(0, count);
   }
 
   async #remove(blocks: readonly OldBlock[]): Promise<void> {

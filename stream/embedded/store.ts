@@ -58,6 +58,8 @@ export class Store {
   #writing: Promise<void> | undefined;
   #reopened = Promise.withResolvers<void>();
   #closing = new AbortController();
+  /** Whoever waits for a store that cannot be opened again has to be let go before it is closed. */
+  #ending = new AbortController();
   #readers = 0;
   #readersGone: (() => void) | undefined;
   #making: Promise<void> = Promise.resolve();
@@ -80,14 +82,21 @@ export class Store {
   async start(): Promise<void> {
     if (this.#state !== "closed") return;
     this.#closing = new AbortController();
+    this.#ending = new AbortController();
     this.#catalog = new Catalog();
     await this.#open();
     this.#state = "open";
   }
 
+  /** Still takes what those who use it have in flight, but does not wait for a broken database any more. */
+  prepareStop(): void {
+    this.#ending.abort();
+  }
+
   /** Writes what waits, lets readers end, closes. */
   async stop(): Promise<void> {
     if (this.#state === "closed") return;
+    this.prepareStop();
     this.#closing.abort();
     await this.#writing;
     this.#state = "closed";
@@ -159,11 +168,11 @@ export class Store {
 
   /** Runs with the database open; waits while it is being opened again. @throws EventLogError `closed`, `storage` */
   async read<T>(use: (level: Level) => Promise<T>): Promise<T> {
-    while (this.#state === "recovering") await this.#reopened.promise;
-    this.#mustBeUsable();
+    if (this.#state === "recovering") await this.#reopened.promise;
+    if (!this.#level) throw this.#closed();
     this.#readers++;
     try {
-      return await use(this.#level as Level);
+      return await use(this.#level);
     } catch (error) {
       // The caller's own errors pass as they are.
       const { code } = error as { code?: unknown };
@@ -226,7 +235,11 @@ export class Store {
 
   #mustBeUsable(): void {
     if (this.#state !== "closed" && !this.#closing.signal.aborted) return;
-    throw new EventLogError("closed", `the event log in ${this.directory} is not running`);
+    throw this.#closed();
+  }
+
+  #closed(): EventLogError {
+    return new EventLogError("closed", `the event log in ${this.directory} is not running`);
   }
 
   #refused(why: string): EventLogError {
@@ -303,14 +316,15 @@ export class Store {
       ?.close()
       .catch((fault: unknown) => logger.warn({ err: fault }, "close failed"));
     this.#level = undefined;
-    for (let attempt = 1; !this.#closing.signal.aborted; attempt++) {
+    for (let attempt = 1; ; attempt++) {
       try {
         await this.#open();
         this.#state = "open";
         break;
       } catch (again) {
         logger.error({ err: again, attempt }, "the event log could not be opened again");
-        await pause(pauseMs(attempt, random()), this.#closing.signal);
+        await pause(pauseMs(attempt, random()), this.#ending.signal);
+        if (this.#ending.signal.aborted) break;
       }
     }
     this.#reopened.resolve();
