@@ -6,6 +6,8 @@ export default defineConfig({
     exclude: ["node_modules/**", "dist/**"],
     testTimeout: 20_000,
     hookTimeout: 60_000,
+    // Starts nothing by itself: Kafka comes up when the first test file asks for it.
+    globalSetup: ["test/kafka/global-setup.ts"],
     pool: "forks",
   },
 });

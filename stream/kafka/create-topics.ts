@@ -1,0 +1,42 @@
+/** Topics as the port describes them, in Kafka's settings. */
+import type { TopicSpec } from "../port.ts";
+import type { Connection } from "./session.ts";
+
+const TIMEOUT_MS = 10_000;
+const ALREADY_EXISTS = "TOPIC_ALREADY_EXISTS";
+
+export function topicSettings(spec: TopicSpec): { name: string; value: string }[] {
+  const settings: { name: string; value: string }[] = [
+    { name: "cleanup.policy", value: spec.cleanup },
+  ];
+  // Kafka's own default would delete after a week what the port promises to keep.
+  const retention = spec.retentionMs === undefined ? -1 : Math.round(spec.retentionMs);
+  settings.push({ name: "retention.ms", value: String(retention) });
+  return settings;
+}
+
+/** Resolves when all have leaders. Those that exist stay as they are. @throws Kafka's refusal of the others */
+export async function createTopics(
+  connection: Connection,
+  specs: readonly TopicSpec[],
+  replicationFactor: number,
+): Promise<void> {
+  const unique = [...new Map(specs.map((spec) => [spec.name, spec])).values()];
+  if (unique.length === 0) return;
+  const controller = await connection.controller();
+  const topics = unique.map((spec) => ({
+    topic: spec.name,
+    numPartitions: spec.partitions,
+    replicationFactor,
+    configEntries: topicSettings(spec),
+  }));
+  try {
+    await controller.createTopics({ topics, timeout: TIMEOUT_MS });
+  } catch (error) {
+    const { errors } = error as { errors?: readonly { type?: string }[] };
+    const refusal = errors ? errors.find((one) => one.type !== ALREADY_EXISTS) : error;
+    if (refusal) throw refusal;
+  }
+  connection.forget();
+  await connection.open(unique.map((spec) => spec.name));
+}

@@ -1,0 +1,154 @@
+/**
+ * The event log port on Apache Kafka. It needs brokers of version 2.1 or later (zstd, idempotence, transactions); it is
+ * tried on 4.3. What the port promises and what this adapter leans on for it:
+ *  - a sink's batch stands once however often it is resent: producer id and sequence (idempotent-producer.ts);
+ *  - a processor's commit is one Kafka transaction over outputs, changelog and position (partition-task.ts);
+ *  - readers see what is committed, in the order of the partition, from any position (partition-reader.ts).
+ */
+
+import { partitionOf } from "../partitioner.ts";
+import type {
+  EventLog,
+  LogRecord,
+  PartitionRange,
+  Processor,
+  Sink,
+  SinkSource,
+  StoredRecord,
+  Tail,
+  TailOptions,
+  TopicSpec,
+  Topology,
+} from "../port.ts";
+import { createTopics } from "./create-topics.ts";
+import { faultOf } from "./faults.ts";
+import { IdempotentProducer, sendInParts } from "./idempotent-producer.ts";
+import { KafkaProcessor } from "./kafka-processor.ts";
+import { KafkaSink } from "./kafka-sink.ts";
+import { KafkaTail } from "./kafka-tail.ts";
+import { type KafkaLogOptions, type KafkaSettings, settle } from "./options.ts";
+import { latestByKey, readToEnd } from "./read.ts";
+import { closedError, Patience, withDeadline } from "./retry.ts";
+import { KafkaSession } from "./session.ts";
+
+interface Open {
+  readonly abort: AbortController;
+  readonly session: KafkaSession;
+  readonly producer: IdempotentProducer;
+  /** The append before: they go one after another, in the order of the calls. */
+  appended: Promise<unknown>;
+}
+
+export class KafkaEventLog implements EventLog {
+  readonly kind = "kafka";
+  readonly #settings: KafkaSettings;
+  readonly #made = new Set<{ stop(): Promise<void> }>();
+  #open: Open | undefined;
+
+  constructor(options: KafkaLogOptions) {
+    this.#settings = settle(options);
+  }
+
+  async start(): Promise<void> {
+    if (this.#open) return;
+    const session = new KafkaSession(this.#settings);
+    const producer = new IdempotentProducer(this.#settings, session);
+    const abort = new AbortController();
+    this.#open = { abort, session, producer, appended: Promise.resolve() };
+    void this.#greet(this.#open);
+  }
+
+  async stop(): Promise<void> {
+    const open = this.#open;
+    if (!open) return;
+    this.#open = undefined;
+    await Promise.all([...this.#made].map((one) => one.stop()));
+    this.#made.clear();
+    open.abort.abort();
+    open.session.close();
+  }
+
+  async createTopics(specs: readonly TopicSpec[]): Promise<void> {
+    const doing = "create topics";
+    const { session, abort } = this.#opened(doing);
+    const { replicationFactor } = this.#settings;
+    await withDeadline(this.#settings, doing, abort.signal, () =>
+      session.use([], (connection) => createTopics(connection, specs, replicationFactor)),
+    );
+  }
+
+  async ranges(topic: string): Promise<readonly PartitionRange[]> {
+    const doing = `ranges of ${topic}`;
+    const { session, abort } = this.#opened(doing);
+    return await withDeadline(this.#settings, doing, abort.signal, () =>
+      session.use([topic], (connection) => connection.ranges(topic)),
+    );
+  }
+
+  async append(topic: string, records: readonly LogRecord[]): Promise<void> {
+    const open = this.#opened(`append to ${topic}`);
+    const mine = open.appended.then(() => this.#append(open, topic, records));
+    open.appended = mine.catch(() => {});
+    await mine;
+  }
+
+  async #append(open: Open, topic: string, records: readonly LogRecord[]): Promise<void> {
+    const doing = `append to ${topic}`;
+    const { session, producer, abort } = open;
+    const count = await withDeadline(this.#settings, doing, abort.signal, () =>
+      session.use([topic], async (connection) => connection.partitionCount(topic)),
+    );
+    const byPartition = Map.groupBy(records, (record) => partitionOf(record.key, count));
+    for (const [partition, of] of byPartition) {
+      const patience = new Patience(this.#settings, doing, abort.signal);
+      const destination = { topic, partition: () => partition };
+      await sendInParts(producer, destination, of, (error) => patience.again(error));
+    }
+  }
+
+  sink(source: SinkSource): Sink {
+    return this.#keep(new KafkaSink(this.#settings, source));
+  }
+
+  process(topology: Topology): Processor {
+    return this.#keep(new KafkaProcessor(this.#settings, topology));
+  }
+
+  tail(topics: readonly string[], options: TailOptions): Tail {
+    return this.#keep(new KafkaTail(this.#settings, topics, options));
+  }
+
+  async *read(topic: string, from?: ReadonlyMap<number, number>): AsyncGenerator<StoredRecord> {
+    const { abort } = this.#opened(`read ${topic}`);
+    for await (const fetch of readToEnd(this.#settings, topic, from ?? new Map(), abort.signal)) {
+      yield* fetch.records;
+    }
+  }
+
+  async latest(topic: string): Promise<ReadonlyMap<string, StoredRecord>> {
+    return await latestByKey(this.read(topic));
+  }
+
+  #opened(doing: string): Open {
+    if (!this.#open) throw closedError(doing);
+    return this.#open;
+  }
+
+  #keep<T extends { stop(): Promise<void> }>(made: T): T {
+    this.#made.add(made);
+    return made;
+  }
+
+  /** One line that says whether Kafka is there; nobody waits for it. */
+  async #greet(open: Open): Promise<void> {
+    const { logger, brokers } = this.#settings;
+    try {
+      await open.session.use([], async () => {});
+      logger.info({ brokers }, "connected to Kafka");
+    } catch (error) {
+      if (open.abort.signal.aborted) return;
+      const { code, message } = faultOf(error);
+      logger.warn({ brokers, code }, `Kafka does not answer yet (${message}); it is tried again`);
+    }
+  }
+}

@@ -1,0 +1,87 @@
+/** Settings of the Kafka adapter, with the reasons for their defaults. */
+import type { KafkaConfig } from "kafkajs";
+import type { Logger } from "pino";
+
+export interface KafkaLogOptions {
+  /** `host:port` of one broker or more; the others are found through them. */
+  readonly brokers: readonly string[];
+  /** Names this program in the broker's logs, metrics and quotas. */
+  readonly clientId: string;
+  readonly logger: Logger;
+  /** kafkajs's own forms of both. */
+  readonly sasl?: KafkaConfig["sasl"];
+  readonly ssl?: KafkaConfig["ssl"];
+  /** Replicas of a topic made here; -1, the default, leaves it to the broker. */
+  readonly replicationFactor?: number;
+  readonly limits?: Partial<KafkaLimits>;
+  readonly now?: () => number;
+  /** In [0, 1), for the spread of pauses. */
+  readonly random?: () => number;
+}
+
+export interface KafkaLimits {
+  /** To open a connection, ms. Long links answer within 5 s or not at all. */
+  readonly connectionTimeoutMs: number;
+  /** For the answer to a request, ms: a broker that says nothing for so long is taken for gone. */
+  readonly requestTimeoutMs: number;
+  /** How long a call of the port (append, ranges, …) tries before it says `unreachable`, ms. */
+  readonly callDeadlineMs: number;
+  /** How long a call takes an unknown topic for one that is just being made, ms. */
+  readonly unknownTopicMs: number;
+  /** First pause after a failed try, ms: a broker that restarts a connection is there again by then. */
+  readonly firstPauseMs: number;
+  /** Longest pause, ms: how late a broker that came back may be noticed. */
+  readonly longestPauseMs: number;
+  /** How long a broker holds a fetch while there is nothing new, ms; what comes meanwhile is sent at once. */
+  readonly fetchWaitMs: number;
+  /** Most bytes of one fetch, and of one partition in it: memory of a reader. */
+  readonly fetchBytes: number;
+  readonly fetchPartitionBytes: number;
+  /** Batches from this size on are compressed with zstd, bytes: below it the frame eats the gain. */
+  readonly compressFromBytes: number;
+  /** A processor commits after at most this many records … */
+  readonly commitRecords: number;
+  /** … and holds at most this many read ahead for each partition. */
+  readonly readAheadRecords: number;
+  /** A member that is silent for so long has left the group, ms. Brokers accept 6 s to 30 min by default. */
+  readonly sessionTimeoutMs: number;
+  /** How long the group waits for a member to finish its commits and join again, ms. */
+  readonly rebalanceTimeoutMs: number;
+  /** A transaction whose owner died is aborted after this, ms; until then it holds up readers behind it. */
+  readonly transactionTimeoutMs: number;
+}
+
+export const KAFKA_LIMITS: KafkaLimits = {
+  connectionTimeoutMs: 5000,
+  requestTimeoutMs: 15_000,
+  callDeadlineMs: 10_000,
+  unknownTopicMs: 1000,
+  firstPauseMs: 50,
+  longestPauseMs: 5000,
+  fetchWaitMs: 500,
+  fetchBytes: 8 * 1024 * 1024,
+  fetchPartitionBytes: 1024 * 1024,
+  compressFromBytes: 512,
+  commitRecords: 5000,
+  readAheadRecords: 20_000,
+  sessionTimeoutMs: 10_000,
+  rebalanceTimeoutMs: 30_000,
+  transactionTimeoutMs: 30_000,
+};
+
+/** Everything settled, as the parts of the adapter get it. */
+export interface KafkaSettings extends Required<Omit<KafkaLogOptions, "sasl" | "ssl" | "limits">> {
+  readonly sasl?: KafkaConfig["sasl"];
+  readonly ssl?: KafkaConfig["ssl"];
+  readonly limits: KafkaLimits;
+}
+
+export function settle(options: KafkaLogOptions): KafkaSettings {
+  return {
+    replicationFactor: -1,
+    now: Date.now,
+    random: Math.random,
+    ...options,
+    limits: { ...KAFKA_LIMITS, ...options.limits },
+  };
+}

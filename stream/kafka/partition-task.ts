@@ -1,0 +1,364 @@
+/**
+ * One partition of one topology: reads ahead, runs steps, and commits outputs, state changes and positions in one
+ * transaction.
+ *
+ * There is one way back from everything that fails: undo what is not committed, fence (which settles a commit whose
+ * answer was lost), read what the changelog has got since, and go on at the position that stands in it. State and
+ * position come from the same topic, so they can never be of two different moments. The group's offsets are committed
+ * in the same transaction, for Kafka's own tools and for a group whose changelog has no position yet.
+ *
+ * State lives in memory and is read from the start of the changelog when a partition comes here; `PartitionState` is
+ * where a store on disk would take its place.
+ */
+import { decodeCbor, encodeCbor } from "../../events/codec.ts";
+import type { PartitionRange, StoredRecord, Topology } from "../port.ts";
+import { Bell } from "./bell.ts";
+import { faultOf } from "./faults.ts";
+import type { KafkaSettings } from "./options.ts";
+import type { PartitionFetch } from "./partition-reader.ts";
+import { PartitionState, POSITION_KEY } from "./partition-state.ts";
+import { readToEnd } from "./read.ts";
+import type { FetchEntry } from "./requests.ts";
+import { closedError, Outage } from "./retry.ts";
+import type { KafkaSession } from "./session.ts";
+import { inputOf, outputPartition, outputRecord, runSteps, StepError } from "./steps.core.ts";
+import { type CommitPart, PartitionTransactions } from "./transactions.ts";
+
+/** How long a tick that was sent may take to come back before another is sent, ms. */
+const TICK_PATIENCE_MS = 5000;
+/** How often a partition that was taken from us asks whether it is ours again, ms. */
+const MEMBERSHIP_POLL_MS = 500;
+
+export interface TaskContext {
+  readonly settings: KafkaSettings;
+  readonly topology: Topology;
+  readonly groupId: string;
+  /** For transactions and questions; fetches go elsewhere. */
+  readonly session: KafkaSession;
+  /** Resolves true while the group holds us for a member. */
+  isMember(): Promise<boolean>;
+  sendTick(partition: number, time: number): Promise<void>;
+  /** Something has changed that somebody may wait for: positions, readiness, room to read ahead. */
+  changed(): void;
+  committed(records: number): void;
+}
+
+interface Lane {
+  readonly topic: string;
+  /** Next offset to process, as committed. */
+  position: number;
+  /** Next offset to fetch. */
+  ahead: number;
+  end: number;
+  queue: StoredRecord[];
+}
+
+export class PartitionTask {
+  readonly partition: number;
+  readonly #context: TaskContext;
+  readonly #state = new PartitionState();
+  readonly #transactions: PartitionTransactions;
+  readonly #bell = new Bell();
+  readonly #abort = new AbortController();
+  readonly #outage: Outage;
+  readonly #lanes = new Map<string, Lane>();
+  /** From where on the changelog may have what is not in the state. */
+  #changelogNext: number | undefined;
+  #ready = false;
+  #paused = false;
+  #stopping = false;
+  #committing = false;
+  /** Somebody else has taken the partition since: it is taken back only once the group says that it is ours. */
+  #fenced = false;
+  #lastTick = 0;
+  #tickSent = Number.NEGATIVE_INFINITY;
+  #ended: Promise<unknown> = Promise.resolve();
+
+  constructor(context: TaskContext, partition: number) {
+    this.#context = context;
+    this.partition = partition;
+    const { settings, topology, session, groupId } = context;
+    const outputs = topology.outputs.map((one) => one.topic);
+    const topics = [...new Set([...topology.inputs, ...outputs, topology.changelog])];
+    const id = `${groupId}-${partition}`;
+    this.#transactions = new PartitionTransactions(settings, session, id, topics);
+    this.#outage = new Outage(settings, `topology ${topology.name}, partition ${partition},`);
+  }
+
+  /** @param failed what a step threw: the end of this task */
+  start(failed: (error: unknown) => void): void {
+    this.#ended = this.#run().catch(failed);
+  }
+
+  /** Finishes the commit under way; `deadlineMs` later it is left to fail. */
+  async stop(deadlineMs: number): Promise<void> {
+    this.#stopping = true;
+    this.#bell.ring();
+    const late = setTimeout(() => this.#abort.abort(), this.#committing ? deadlineMs : 0);
+    await this.#ended;
+    clearTimeout(late);
+  }
+
+  /** Resolves when no commit is under way; nothing is begun until resume(). */
+  async pause(): Promise<void> {
+    this.#paused = true;
+    while (this.#committing && !this.#abort.signal.aborted) {
+      await this.#bell.wait(undefined, this.#abort.signal);
+    }
+  }
+
+  resume(): void {
+    this.#paused = false;
+    this.#bell.ring();
+  }
+
+  get ready(): boolean {
+    return this.#ready;
+  }
+
+  get lastError(): string | undefined {
+    return this.#outage.lastError;
+  }
+
+  lanes(): Iterable<Readonly<Lane>> {
+    return this.#lanes.values();
+  }
+
+  /** What to fetch next, as far as there is room. */
+  wanted(): FetchEntry[] {
+    if (!this.#ready) return [];
+    const { readAheadRecords } = this.#context.settings.limits;
+    return [...this.#lanes.values()]
+      .filter((lane) => lane.queue.length < readAheadRecords)
+      .map(({ topic, ahead }) => ({ topic, partition: this.partition, position: ahead }));
+  }
+
+  offer(fetch: PartitionFetch): void {
+    const lane = this.#lanes.get(fetch.topic);
+    if (!this.#ready || lane?.ahead !== fetch.position) return;
+    lane.queue.push(...fetch.records);
+    lane.ahead = fetch.next;
+    lane.end = fetch.end;
+    this.#bell.ring();
+    this.#context.changed();
+  }
+
+  async #run(): Promise<void> {
+    const { signal } = this.#abort;
+    while (!signal.aborted && !this.#stopping) {
+      try {
+        if (this.#paused) {
+          await this.#bell.wait(undefined, signal);
+          continue;
+        }
+        if (this.#fenced) {
+          this.#fenced = !(await this.#context.isMember());
+          if (this.#fenced) await this.#bell.wait(MEMBERSHIP_POLL_MS, signal);
+          continue;
+        }
+        if (!this.#ready) await this.#prepare(signal);
+        await this.#processOnce(signal);
+      } catch (error) {
+        this.#state.rollback();
+        this.#ready = false;
+        this.#context.changed();
+        if (error instanceof StepError) throw error;
+        if (signal.aborted) return;
+        const fault = faultOf(error);
+        if (fault.reaction === "split" || fault.code === "invalid") throw error;
+        if (fault.reaction === "fenced") this.#giveUpState();
+        await this.#outage.pause(error, signal);
+      }
+    }
+  }
+
+  /** What we hold may be older than what the other has committed, deletions included. */
+  #giveUpState(): void {
+    this.#fenced = true;
+    this.#state.clear();
+    this.#changelogNext = undefined;
+    this.#lanes.clear();
+  }
+
+  /** From here on the partition is ours, and state and positions are as last committed. */
+  async #prepare(signal: AbortSignal): Promise<void> {
+    const { settings, topology, session } = this.#context;
+    await this.#transactions.fence(signal);
+    const from = new Map<number, number>();
+    if (this.#changelogNext !== undefined) from.set(this.partition, this.#changelogNext);
+    else this.#state.clear();
+    let positions: Readonly<Record<string, number>> | undefined;
+    const { changelog, inputs } = topology;
+    for await (const fetch of readToEnd(settings, changelog, from, signal, this.partition)) {
+      for (const { key, value } of fetch.records) {
+        if (key === POSITION_KEY) {
+          positions = value === null ? undefined : (decodeCbor(value) as Record<string, number>);
+        } else if (key !== null) {
+          this.#state.restore(key, value === null ? undefined : decodeCbor(value));
+        }
+      }
+      this.#changelogNext = fetch.next;
+    }
+    if (signal.aborted) throw closedError("restore");
+    const known = new Map([...this.#lanes.values()].map((lane) => [lane.topic, lane.position]));
+    const ranges = await session.use(inputs, async (connection) =>
+      (await Promise.all(inputs.map((topic) => connection.ranges(topic)))).flat(),
+    );
+    const offsets = positions || known.size > 0 ? new Map() : await this.#groupOffsets();
+    this.#lanes.clear();
+    for (const topic of inputs) {
+      const range = ranges.find((r) => r.topic === topic && r.partition === this.partition);
+      const committed = positions?.[topic] ?? known.get(topic) ?? offsets.get(topic);
+      this.#addLane(topic, range, committed);
+    }
+    this.#ready = true;
+    this.#outage.over();
+    this.#context.changed();
+  }
+
+  #addLane(topic: string, range: PartitionRange | undefined, committed: number | undefined): void {
+    const position = committed ?? range?.start ?? 0;
+    const end = range?.end ?? position;
+    this.#lanes.set(topic, { topic, position, ahead: position, end, queue: [] });
+  }
+
+  async #groupOffsets(): Promise<Map<string, number>> {
+    const { session, groupId, topology } = this.#context;
+    return await session.use(topology.inputs, async (connection) => {
+      const coordinator = await connection.coordinator("group", groupId);
+      const { responses } = await coordinator.offsetFetch({
+        groupId,
+        topics: topology.inputs.map((topic) => ({
+          topic,
+          partitions: [{ partition: this.partition }],
+        })),
+      });
+      const found = responses.map(
+        ({ topic, partitions }) => [topic, Number(partitions[0]?.offset ?? -1)] as const,
+      );
+      return new Map(found.filter(([, offset]) => offset >= 0));
+    });
+  }
+
+  async #processOnce(signal: AbortSignal): Promise<void> {
+    const taken = this.#take();
+    const positions = new Map<string, number>();
+    for (const lane of this.#lanes.values()) {
+      // Behind marks and aborted records too, once nothing before them waits.
+      positions.set(lane.topic, lane.queue[0]?.offset ?? lane.ahead);
+    }
+    const moved = [...this.#lanes.values()].some(
+      (lane) => positions.get(lane.topic) !== lane.position,
+    );
+    if (!moved) {
+      await this.#idle(signal);
+      return;
+    }
+    const outputs = runSteps(this.#context.topology, this.#state, taken);
+    const { topology, groupId } = this.#context;
+    const parts = await this.#parts(outputs, positions);
+    const offsets = [...positions].map(([topic, offset]) => ({
+      topic,
+      partition: this.partition,
+      offset,
+    }));
+    this.#committing = true;
+    try {
+      await this.#transactions.commit({ parts, groupId, offsets }, signal);
+    } finally {
+      this.#committing = false;
+      this.#bell.ring();
+    }
+    this.#state.committed();
+    this.#changelogNext = this.#transactions.offsetOf(topology.changelog, this.partition);
+    for (const lane of this.#lanes.values()) {
+      lane.position = positions.get(lane.topic) ?? lane.position;
+    }
+    this.#noteTicks(taken);
+    const records = taken.filter((one) => inputOf(topology, one)?.kind === "record").length;
+    this.#context.committed(records);
+  }
+
+  /** Up to one commit's worth, the input that was sent first first. */
+  #take(): StoredRecord[] {
+    const { commitRecords } = this.#context.settings.limits;
+    const heads = [...this.#lanes.values()].map((lane) => ({ lane, at: 0 }));
+    const taken: StoredRecord[] = [];
+    while (taken.length < commitRecords) {
+      let first: (typeof heads)[number] | undefined;
+      for (const head of heads) {
+        const time = head.lane.queue[head.at]?.timestamp;
+        if (time === undefined) continue;
+        const best = first?.lane.queue[first.at]?.timestamp ?? Number.POSITIVE_INFINITY;
+        if (time < best) first = head;
+      }
+      const record = first?.lane.queue[first.at];
+      if (!first || !record) break;
+      taken.push(record);
+      first.at++;
+    }
+    for (const { lane, at } of heads) lane.queue = at > 0 ? lane.queue.slice(at) : lane.queue;
+    return taken;
+  }
+
+  async #parts(
+    outputs: ReturnType<typeof runSteps>,
+    positions: ReadonlyMap<string, number>,
+  ): Promise<CommitPart[]> {
+    const { topology, session } = this.#context;
+    const topics = [...new Set(outputs.map((one) => one.topic))];
+    const counts = await session.use(
+      topics.length > 0 ? topics : [topology.changelog],
+      async (c) => new Map(topics.map((topic) => [topic, c.partitionCount(topic)])),
+    );
+    const parts: CommitPart[] = [];
+    for (const [topic, of] of Map.groupBy(outputs, (one) => one.topic)) {
+      const byPartition = Map.groupBy(of, (one) => outputPartition(one, counts.get(topic) ?? 1));
+      for (const [partition, some] of byPartition) {
+        const records = some.map((one) => outputRecord(topology.name, one));
+        parts.push({ topic, partition, records });
+      }
+    }
+    const records = this.#state.changes().map(([key, value]) => ({
+      key,
+      headers: {},
+      value: value === undefined ? null : encodeCbor(value),
+    }));
+    const position = encodeCbor(Object.fromEntries(positions));
+    records.push({ key: POSITION_KEY, headers: {}, value: position });
+    parts.push({ topic: topology.changelog, partition: this.partition, records });
+    return parts;
+  }
+
+  #noteTicks(taken: readonly StoredRecord[]): void {
+    for (const record of taken) {
+      const input = inputOf(this.#context.topology, record);
+      if (input?.kind !== "tick") continue;
+      this.#lastTick = Math.max(this.#lastTick, input.time);
+      this.#tickSent = Number.NEGATIVE_INFINITY;
+    }
+  }
+
+  /** Nothing to process: time may pass. Waits for what comes next. */
+  async #idle(signal: AbortSignal): Promise<void> {
+    const { topology, settings } = this.#context;
+    if (topology.tickMs === undefined) {
+      await this.#bell.wait(undefined, signal);
+      return;
+    }
+    const now = settings.now();
+    const due = Math.max(this.#lastTick + topology.tickMs, this.#tickSent + TICK_PATIENCE_MS);
+    const caughtUp = [...this.#lanes.values()].every((lane) => lane.position >= lane.end);
+    if (now < due || !caughtUp) {
+      await this.#bell.wait(caughtUp ? due - now : undefined, signal);
+      return;
+    }
+    this.#tickSent = now;
+    try {
+      await this.#context.sendTick(this.partition, now);
+    } catch (error) {
+      // No tick then: time passes for the topology when the log is there again.
+      settings.logger.debug({ topology: topology.name, ...faultOf(error) }, "a tick was not sent");
+    }
+  }
+}

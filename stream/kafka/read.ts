@@ -1,0 +1,69 @@
+/** Reading up to the end as it is now: for `read`, `latest` and the restoring of state. */
+import type { StoredRecord } from "../port.ts";
+import type { KafkaSettings } from "./options.ts";
+import { type PartitionFetch, PartitionReader } from "./partition-reader.ts";
+import { withDeadline } from "./retry.ts";
+import { KafkaSession } from "./session.ts";
+
+/**
+ * What each fetch brings of these partitions (default all) from the positions (default the start) to the end at the
+ * time of the call; open transactions at the end are waited for. `next` of the last fetch of a partition is behind it.
+ * @throws EventLogError
+ */
+export async function* readToEnd(
+  settings: KafkaSettings,
+  topic: string,
+  from: ReadonlyMap<number, number>,
+  signal: AbortSignal,
+  only?: number,
+): AsyncGenerator<PartitionFetch> {
+  const doing = `read ${topic}`;
+  const session = new KafkaSession(settings);
+  const reader = new PartitionReader(settings, session);
+  const ends = new Map<number, number>();
+  const positions = new Map<number, number>();
+  try {
+    const ranges = await withDeadline(settings, doing, signal, () =>
+      session.use([topic], (connection) => connection.ranges(topic)),
+    );
+    for (const one of ranges) {
+      if (only !== undefined && one.partition !== only) continue;
+      ends.set(one.partition, one.end);
+      positions.set(one.partition, from.get(one.partition) ?? one.start);
+    }
+    for (;;) {
+      const wanted = [...positions]
+        .filter(([partition, position]) => position < (ends.get(partition) ?? 0))
+        .map(([partition, position]) => ({ topic, partition, position }));
+      if (wanted.length === 0) return;
+      const fetches = await withDeadline(settings, doing, signal, () =>
+        reader.poll(wanted, signal),
+      );
+      for (const one of fetches) {
+        if (positions.get(one.partition) !== one.position) continue;
+        const end = ends.get(one.partition) ?? 0;
+        positions.set(one.partition, one.next);
+        const inside = one.next <= end ? one.records : one.records.filter((r) => r.offset < end);
+        yield { ...one, records: inside };
+      }
+    }
+  } finally {
+    session.close();
+  }
+}
+
+/** The newest record of each key, without deleted keys. */
+export async function latestByKey(
+  records: AsyncIterable<StoredRecord>,
+): Promise<Map<string, StoredRecord>> {
+  const latest = new Map<string, StoredRecord>();
+  for await (const record of records) {
+    if (record.key === null) continue;
+    latest.delete(record.key);
+    // A copy, so that one small value does not keep the whole fetch in memory.
+    if (record.value !== null) {
+      latest.set(record.key, { ...record, value: new Uint8Array(record.value) });
+    }
+  }
+  return latest;
+}

@@ -1,0 +1,140 @@
+/** Trying again: pauses that grow and are spread, so that a broker that comes back is not met by everybody at once. */
+import { EventLogError } from "../port.ts";
+import { eventLogError, type Fault, faultOf } from "./faults.ts";
+import type { KafkaSettings } from "./options.ts";
+
+/** @param attempt from 1 */
+export function pauseMs(settings: KafkaSettings, attempt: number): number {
+  const { firstPauseMs, longestPauseMs } = settings.limits;
+  const full = Math.min(longestPauseMs, firstPauseMs * 2 ** Math.min(attempt - 1, 20));
+  return full / 2 + (full / 2) * settings.random();
+}
+
+/** Resolves after the time, or at once when aborted. */
+export function pause(ms: number, signal?: AbortSignal): Promise<void> {
+  if (signal?.aborted) return Promise.resolve();
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const timer = setTimeout(resolve, ms);
+  const onAbort = () => resolve();
+  signal?.addEventListener("abort", onAbort, { once: true });
+  return promise.finally(() => {
+    clearTimeout(timer);
+    signal?.removeEventListener("abort", onAbort);
+  });
+}
+
+/** The promise, or a rejection with the signal's reason as soon as it is aborted. */
+export function orAborted<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  if (!signal) return promise;
+  if (signal.aborted) return Promise.reject(signal.reason);
+  const { promise: aborted, reject } = Promise.withResolvers<never>();
+  const onAbort = () => reject(signal.reason);
+  signal.addEventListener("abort", onAbort, { once: true });
+  return Promise.race([promise, aborted]).finally(() =>
+    signal.removeEventListener("abort", onAbort),
+  );
+}
+
+/** How long one call of the port goes on trying: what may pass by itself until the deadline, what will not not at all. */
+export class Patience {
+  readonly #settings: KafkaSettings;
+  readonly #doing: string;
+  readonly #signal: AbortSignal;
+  #begun: number | undefined;
+  #attempt = 0;
+
+  constructor(settings: KafkaSettings, doing: string, signal: AbortSignal) {
+    this.#settings = settings;
+    this.#doing = doing;
+    this.#signal = signal;
+  }
+
+  /** After a failed try: resolves when it is time for the next. @throws EventLogError where there is to be none */
+  async again(error: unknown): Promise<void> {
+    if (this.#signal.aborted) throw closedError(this.#doing);
+    const { callDeadlineMs, unknownTopicMs } = this.#settings.limits;
+    const fault = faultOf(error);
+    this.#begun ??= performance.now();
+    const wait = pauseMs(this.#settings, ++this.#attempt);
+    const patience = fault.code === "unknown_topic" ? unknownTopicMs : callDeadlineMs;
+    if (!passes(fault) || performance.now() - this.#begun + wait > patience) {
+      throw eventLogError(error, this.#doing);
+    }
+    await pause(wait, this.#signal);
+  }
+}
+
+/** One call of the port, tried with patience. @throws EventLogError */
+export async function withDeadline<T>(
+  settings: KafkaSettings,
+  doing: string,
+  signal: AbortSignal,
+  work: () => Promise<T>,
+): Promise<T> {
+  const patience = new Patience(settings, doing, signal);
+  for (;;) {
+    try {
+      return await work();
+    } catch (error) {
+      await patience.again(error);
+    }
+  }
+}
+
+/** Whether asking the same again may help without anybody doing anything. */
+export function passes(fault: Fault): boolean {
+  return fault.code !== "not_authorized" && !["refused", "split"].includes(fault.reaction);
+}
+
+export function closedError(doing: string): EventLogError {
+  return new EventLogError("closed", `Kafka: ${doing}: the event log is not open`);
+}
+
+/** Says once that something does not go on, and once that it does again: an outage is two lines, not thousands. */
+export class Outage {
+  readonly #settings: KafkaSettings;
+  readonly #what: string;
+  #since: number | undefined;
+  attempts = 0;
+  lastError: string | undefined;
+
+  constructor(settings: KafkaSettings, what: string) {
+    this.#settings = settings;
+    this.#what = what;
+  }
+
+  /** Notes a failed try, and pauses before the next. */
+  async pause(error: unknown, signal: AbortSignal): Promise<Fault> {
+    const fault = faultOf(error);
+    this.note(fault);
+    await pause(pauseMs(this.#settings, this.attempts), signal);
+    return fault;
+  }
+
+  note(fault: Fault): void {
+    this.attempts++;
+    const { logger, now, brokers } = this.#settings;
+    if (fault.message !== this.lastError) {
+      const fields = { code: fault.code, brokers };
+      const text = `${this.#what} waits for Kafka: ${fault.message}; it is tried again by itself`;
+      // The first failure is often a connection that was cut and is there again at the next try.
+      if (this.#since === undefined && this.attempts === 1) logger.debug(fields, text);
+      else if (this.#since === undefined) logger.warn(fields, text);
+      else logger.debug(fields, text);
+    }
+    if (this.attempts > 1) this.#since ??= now();
+    this.lastError = fault.message;
+  }
+
+  over(): void {
+    if (this.attempts === 0) return;
+    const { logger, now } = this.#settings;
+    if (this.#since !== undefined) {
+      const seconds = Math.round((now() - this.#since) / 1000);
+      logger.info({ attempts: this.attempts, seconds }, `${this.#what} goes on: Kafka answers`);
+    }
+    this.attempts = 0;
+    this.#since = undefined;
+    this.lastError = undefined;
+  }
+}

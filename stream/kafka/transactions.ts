@@ -1,0 +1,253 @@
+/**
+ * Transactions of one partition of one topology, under a transactional id of its own: whoever calls `fence` last owns
+ * the partition, and a commit of anybody before fails.
+ *
+ * Every request of a commit may be sent again without harm (Kafka knows it by producer id, epoch and sequence), so lost
+ * answers and moved leaders are tried again here. When that does not help, commit throws with the outcome unknown, and
+ * the owner fences again, which settles it, and reads what is committed.
+ */
+import assert from "node:assert/strict";
+import type { RecordHeaders } from "../port.ts";
+import { faultOf } from "./faults.ts";
+import { nextSequence } from "./idempotent-producer.ts";
+import type { Broker } from "./kafkajs-internals.ts";
+import type { KafkaSettings } from "./options.ts";
+import { type BatchRecord, type PackedRecords, packRecords, sealBatch } from "./record-batch.ts";
+import { produceRequest } from "./requests.ts";
+import { pause, pauseMs } from "./retry.ts";
+import type { Connection, KafkaSession } from "./session.ts";
+
+/**
+ * First and longest pause while the broker still writes the marks of the transaction before (CONCURRENT_TRANSACTIONS),
+ * ms. It takes it a few milliseconds; kafkajs waits 300, which was most of a processor's latency.
+ */
+const MARKS_PAUSE_MS = 3;
+const LONGEST_MARKS_PAUSE_MS = 50;
+/** Brokers take batches of 1 MiB by default; packed they are smaller than this, never larger. */
+const BATCH_BYTES = 768 * 1024;
+/** What a record takes beside key, headers and value, bytes. */
+const RECORD_OVERHEAD = 16;
+
+export interface CommitPart {
+  readonly topic: string;
+  readonly partition: number;
+  readonly records: readonly BatchRecord[];
+}
+
+export interface Commit {
+  readonly parts: readonly CommitPart[];
+  readonly groupId: string;
+  readonly offsets: readonly { topic: string; partition: number; offset: number }[];
+}
+
+interface Identity {
+  readonly transactionalId: string;
+  readonly producerId: string;
+  readonly producerEpoch: number;
+}
+
+export class PartitionTransactions {
+  readonly #settings: KafkaSettings;
+  readonly #session: KafkaSession;
+  readonly #transactionalId: string;
+  readonly #topics: readonly string[];
+  readonly #sequences = new Map<string, number>();
+  readonly #offsets = new Map<string, number>();
+  #identity: Identity | undefined;
+
+  /** @param topics all that will be written to */
+  constructor(
+    settings: KafkaSettings,
+    session: KafkaSession,
+    transactionalId: string,
+    topics: readonly string[],
+  ) {
+    this.#settings = settings;
+    this.#session = session;
+    this.#topics = topics;
+    this.#transactionalId = transactionalId;
+  }
+
+  /** From when this resolves on, nobody else's commit goes through, and what was open before is committed or aborted. */
+  async fence(signal: AbortSignal): Promise<void> {
+    this.#sequences.clear();
+    this.#identity = undefined;
+    const { transactionTimeoutMs } = this.#settings.limits;
+    const transactionalId = this.#transactionalId;
+    await this.#trying(signal, async (connection) => {
+      const coordinator = await connection.coordinator("transaction", transactionalId);
+      const { producerId, producerEpoch } = await coordinator.initProducerId({
+        transactionalId,
+        transactionTimeout: transactionTimeoutMs,
+      });
+      this.#identity = { transactionalId, producerId, producerEpoch };
+    });
+  }
+
+  /** All of it or nothing. @throws with the outcome unknown: fence again before anything else */
+  async commit(commit: Commit, signal: AbortSignal): Promise<void> {
+    const identity = this.#identity;
+    assert(identity, "fence() comes before commit()");
+    const coordinating = (work: (coordinator: Broker) => Promise<unknown>) =>
+      this.#trying(signal, async (connection) => {
+        await work(await connection.coordinator("transaction", identity.transactionalId));
+      });
+    try {
+      await coordinating((coordinator) =>
+        coordinator.addPartitionsToTxn({ ...identity, topics: partitionsOf(commit.parts) }),
+      );
+      await Promise.all([
+        this.#produce(identity, commit.parts, signal),
+        this.#commitOffsets(identity, commit, coordinating, signal),
+      ]);
+      await coordinating((coordinator) =>
+        coordinator.endTxn({ ...identity, transactionResult: true }),
+      );
+    } catch (error) {
+      this.#identity = undefined;
+      throw error;
+    }
+  }
+
+  /** Where the first record of the last batch for this partition stands; undefined before the first. */
+  offsetOf(topic: string, partition: number): number | undefined {
+    return this.#offsets.get(`${topic}/${partition}`);
+  }
+
+  async #commitOffsets(
+    identity: Identity,
+    commit: Commit,
+    coordinating: (work: (coordinator: Broker) => Promise<unknown>) => Promise<void>,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { groupId } = commit;
+    await coordinating((coordinator) => coordinator.addOffsetsToTxn({ ...identity, groupId }));
+    const byTopic = [...Map.groupBy(commit.offsets, (one) => one.topic)];
+    await this.#trying(signal, async (connection) => {
+      const group = await connection.coordinator("group", groupId);
+      await group.txnOffsetCommit({
+        ...identity,
+        groupId,
+        topics: byTopic.map(([topic, of]) => ({
+          topic,
+          partitions: of.map(({ partition, offset }) => ({
+            partition,
+            offset: String(offset),
+            metadata: null,
+          })),
+        })),
+      });
+    });
+  }
+
+  async #produce(
+    identity: Identity,
+    parts: readonly CommitPart[],
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { compressFromBytes } = this.#settings.limits;
+    // A request takes one batch for each partition: what is more goes in rounds.
+    let rest = parts.map((part) => ({ ...part, batches: inBatches(part.records) }));
+    while (rest.length > 0) {
+      const round = rest.map(({ topic, partition, batches }) => ({
+        topic,
+        partition,
+        packed: packRecords(batches[0] ?? [], compressFromBytes),
+      }));
+      await this.#produceRound(identity, round, signal);
+      rest = rest
+        .map((one) => ({ ...one, batches: one.batches.slice(1) }))
+        .filter((one) => one.batches.length > 0);
+    }
+  }
+
+  async #produceRound(
+    identity: Identity,
+    round: readonly { topic: string; partition: number; packed: PackedRecords }[],
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { limits, now } = this.#settings;
+    let left = round;
+    await this.#trying(signal, async (connection) => {
+      const leaders = Map.groupBy(left, (one) => connection.leaderId(one.topic, one.partition));
+      await Promise.all(
+        [...leaders].map(async ([leader, of]) => {
+          const entries = of.map(({ topic, partition, packed }) => {
+            const seal = {
+              producerId: BigInt(identity.producerId),
+              producerEpoch: identity.producerEpoch,
+              sequence: this.#sequences.get(`${topic}/${partition}`) ?? 0,
+              timestamp: now(),
+              transactional: true,
+            };
+            return { topic, partition, batch: sealBatch(packed, seal) };
+          });
+          const { transactionalId } = identity;
+          const request = produceRequest(entries, transactionalId, limits.requestTimeoutMs);
+          const produced = await connection.send(leader, request);
+          for (const one of produced) {
+            this.#offsets.set(`${one.topic}/${one.partition}`, one.baseOffset);
+          }
+          left = left.filter((one) => !of.includes(one));
+          for (const { topic, partition, packed } of of) {
+            const key = `${topic}/${partition}`;
+            this.#sequences.set(key, nextSequence(this.#sequences.get(key) ?? 0, packed.count));
+          }
+        }),
+      );
+    });
+  }
+
+  /** Tries again what passes by itself, until half of the transaction's time is over: the rest is for the others. */
+  async #trying(
+    signal: AbortSignal,
+    work: (connection: Connection) => Promise<void>,
+  ): Promise<void> {
+    const begun = performance.now();
+    const { transactionTimeoutMs } = this.#settings.limits;
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await this.#session.use(this.#topics, work);
+      } catch (error) {
+        const { reaction, message } = faultOf(error);
+        const concurrent = message.startsWith("CONCURRENT_TRANSACTIONS");
+        const wait = concurrent
+          ? Math.min(LONGEST_MARKS_PAUSE_MS, MARKS_PAUSE_MS * 1.5 ** (attempt - 1))
+          : pauseMs(this.#settings, attempt);
+        const late = performance.now() - begun + wait > transactionTimeoutMs / 2;
+        const passing = ["retry", "refresh", "reconnect"].includes(reaction);
+        if (!passing || late || signal.aborted) throw error;
+        await pause(wait, signal);
+      }
+    }
+  }
+}
+
+function partitionsOf(parts: readonly CommitPart[]): { topic: string; partitions: number[] }[] {
+  return [...Map.groupBy(parts, (part) => part.topic)].map(([topic, of]) => ({
+    topic,
+    partitions: of.map((part) => part.partition),
+  }));
+}
+
+function inBatches(records: readonly BatchRecord[]): BatchRecord[][] {
+  const batches: BatchRecord[][] = [];
+  let room = 0;
+  for (const record of records) {
+    const size = recordBytes(record.key, record.headers, record.value);
+    if (batches.length === 0 || size > room) {
+      batches.push([]);
+      room = BATCH_BYTES;
+    }
+    batches.at(-1)?.push(record);
+    room -= size;
+  }
+  return batches;
+}
+
+/** At most, without encoding it: a UTF-16 unit is three bytes of UTF-8 at most. */
+function recordBytes(key: string | null, headers: RecordHeaders, value: Uint8Array | null): number {
+  let size = RECORD_OVERHEAD + 3 * (key?.length ?? 0) + (value?.length ?? 0);
+  for (const [name, text] of Object.entries(headers)) size += 3 * (name.length + text.length) + 4;
+  return size;
+}

@@ -1,0 +1,231 @@
+/**
+ * One real Apache Kafka in a temporary folder: KRaft, broker and controller in one process, on free loopback ports.
+ *
+ * Promises: `start` resolves when Kafka says that it serves; `kill` and `start` again keep ports and data, so that a
+ * client sees the same broker come back; whatever becomes of this process, Kafka ends with it (a shell between the two
+ * kills Kafka when its standard input closes, which the kernel does even after kill -9).
+ * A second listener is advertised at `proxyPort`, where a test may put a proxy in front of `proxiedPort`.
+ */
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { watch } from "node:fs";
+import { type FileHandle, mkdtemp, open, readFile, rm, writeFile } from "node:fs/promises";
+import { type AddressInfo, createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { kafkaJars } from "./kafka-jars.ts";
+
+/** `-Xmx192m` died of it; 360 MB holds the tests' few thousand partitions' worth of work. */
+const HEAP = "-Xmx360m";
+const START_DEADLINE_MS = 90_000;
+const STOP_DEADLINE_MS = 20_000;
+const CLUSTER_ID = "MkU3OEVBNTcwNTJENDM2Qg";
+
+/** Starts `"$@"` and kills it as soon as standard input ends, which it also does when we die. */
+const GUARD =
+  'exec 3<&0; "$@" </dev/null & child=$!; { cat <&3 >/dev/null; kill -9 $child 2>/dev/null; } & trap "kill -TERM $child" TERM; wait $child; code=$?; wait $child 2>/dev/null; exit $code';
+
+export interface KafkaBrokerOptions {
+  /** Lines for server.properties that win over those made here. */
+  readonly properties?: Readonly<Record<string, string>>;
+}
+
+export class KafkaBroker {
+  readonly #options: KafkaBrokerOptions;
+  #folder: string | undefined;
+  #ports: readonly number[] = [];
+  #process: ChildProcess | undefined;
+  #exited: Promise<unknown> = Promise.resolve();
+
+  constructor(options: KafkaBrokerOptions = {}) {
+    this.#options = options;
+  }
+
+  /** `host:port` for clients. */
+  get address(): string {
+    return `127.0.0.1:${this.#ports[0]}`;
+  }
+  /** Where Kafka listens for what comes through a proxy. */
+  get proxiedPort(): number {
+    return this.#ports[2] ?? 0;
+  }
+  /** What Kafka tells clients of the proxied listener: put the proxy here. */
+  get proxyPort(): number {
+    return this.#ports[3] ?? 0;
+  }
+
+  /** Resolves when Kafka serves. Again after `kill` or `halt`: same ports, same data. @throws Error with the reason */
+  async start(): Promise<void> {
+    const jars = await kafkaJars();
+    if (!jars.available) throw new Error(`No Kafka to test with: ${jars.reason}`);
+    if (!this.#folder) {
+      this.#folder = await mkdtemp(join(tmpdir(), "tidegate-kafka-"));
+      this.#ports = await freePorts(4);
+      await this.#configure(this.#folder, jars.classpath);
+    }
+    const folder = this.#folder;
+    const log = join(folder, "kafka.log");
+    await writeFile(log, "");
+    const java = [
+      "java",
+      HEAP,
+      "-XX:+UseSerialGC",
+      "-XX:TieredStopAtLevel=1",
+      "-Djava.awt.headless=true",
+      `-Dlog4j2.configurationFile=${join(folder, "log4j2.properties")}`,
+      "-cp",
+      jars.classpath,
+      "kafka.Kafka",
+      join(folder, "server.properties"),
+    ];
+    const out = await open(join(folder, "out.log"), "w");
+    const child = spawn("sh", ["-c", GUARD, "sh", ...java], {
+      stdio: ["pipe", out.fd, out.fd],
+    });
+    await out.close();
+    this.#process = child;
+    this.#exited = once(child, "exit").then(() => child.stdin?.destroy());
+    child.stdin?.on("error", () => {});
+    await serving(log, child, START_DEADLINE_MS);
+  }
+
+  /** As a power cut: kill -9, data kept. */
+  async kill(): Promise<void> {
+    this.#process?.stdin?.end();
+    await this.#exited;
+    this.#process = undefined;
+  }
+
+  /** As an operator would: Kafka closes its files and ends, data kept. */
+  async halt(): Promise<void> {
+    this.#process?.kill("SIGTERM");
+    const late = setTimeout(() => this.#process?.stdin?.end(), STOP_DEADLINE_MS);
+    await this.#exited;
+    clearTimeout(late);
+    this.#process = undefined;
+  }
+
+  /** Ends it and removes its data. */
+  async stop(): Promise<void> {
+    await this.kill();
+    if (this.#folder) await rm(this.#folder, { recursive: true, force: true });
+    this.#folder = undefined;
+  }
+
+  async #configure(folder: string, classpath: string): Promise<void> {
+    const [port, controller, proxied, proxy] = this.#ports;
+    const properties: Record<string, string> = {
+      "process.roles": "broker,controller",
+      "node.id": "1",
+      "controller.quorum.voters": `1@127.0.0.1:${controller}`,
+      listeners: `PLAINTEXT://127.0.0.1:${port},CONTROLLER://127.0.0.1:${controller},PROXIED://127.0.0.1:${proxied}`,
+      "advertised.listeners": `PLAINTEXT://127.0.0.1:${port},PROXIED://127.0.0.1:${proxy}`,
+      "controller.listener.names": "CONTROLLER",
+      "inter.broker.listener.name": "PLAINTEXT",
+      "listener.security.protocol.map":
+        "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,PROXIED:PLAINTEXT",
+      "log.dirs": join(folder, "data"),
+      "num.partitions": "1",
+      "default.replication.factor": "1",
+      "min.insync.replicas": "1",
+      "offsets.topic.replication.factor": "1",
+      "offsets.topic.num.partitions": "2",
+      "transaction.state.log.replication.factor": "1",
+      "transaction.state.log.min.isr": "1",
+      "transaction.state.log.num.partitions": "2",
+      "share.coordinator.state.topic.replication.factor": "1",
+      "share.coordinator.state.topic.min.isr": "1",
+      "group.initial.rebalance.delay.ms": "0",
+      "group.min.session.timeout.ms": "1000",
+      "auto.create.topics.enable": "false",
+      ...this.#options.properties,
+    };
+    await writeFile(
+      join(folder, "server.properties"),
+      Object.entries(properties)
+        .map(([key, value]) => `${key}=${value}\n`)
+        .join(""),
+    );
+    await writeFile(
+      join(folder, "log4j2.properties"),
+      [
+        "status=error",
+        "appender.f.type=File",
+        "appender.f.name=F",
+        `appender.f.fileName=${join(folder, "kafka.log")}`,
+        "appender.f.layout.type=PatternLayout",
+        "appender.f.layout.pattern=[%d] %p %m (%c)%n",
+        "rootLogger.level=INFO",
+        "rootLogger.appenderRef.f.ref=F",
+        "",
+      ].join("\n"),
+    );
+    const format = spawn(
+      "java",
+      [
+        "-Xmx128m",
+        "-XX:TieredStopAtLevel=1",
+        "-cp",
+        classpath,
+        "kafka.tools.StorageTool",
+        "format",
+        "-t",
+        CLUSTER_ID,
+        "-c",
+        join(folder, "server.properties"),
+      ],
+      { stdio: "ignore" },
+    );
+    const [code] = (await once(format, "exit")) as [number];
+    if (code !== 0) throw new Error(`Kafka's storage could not be formatted (exit ${code})`);
+  }
+}
+
+/** Resolves at Kafka's own line that it serves; rejects with the end of its log when it ends before. */
+async function serving(log: string, child: ChildProcess, deadlineMs: number): Promise<void> {
+  const abort = new AbortController();
+  const watcher = watch(log, { signal: abort.signal, persistent: true });
+  watcher.on("error", () => {});
+  let handle: FileHandle | undefined;
+  try {
+    handle = await open(log, "r");
+    await new Promise<void>((resolve, reject) => {
+      const fail = (what: string) => {
+        void readFile(log, "utf8").then(
+          (text) => reject(new Error(`Kafka ${what}:\n${text.slice(-1500)}`)),
+          reject,
+        );
+      };
+      const timer = setTimeout(() => fail("did not start in time"), deadlineMs);
+      timer.unref();
+      abort.signal.addEventListener("abort", () => clearTimeout(timer));
+      child.once("exit", () => fail("ended while starting"));
+      const look = () => {
+        void readFile(log, "utf8").then((text) => {
+          if (text.includes("Kafka Server started")) resolve();
+        }, reject);
+      };
+      watcher.on("change", look);
+      look();
+    });
+  } finally {
+    abort.abort();
+    await handle?.close();
+  }
+}
+
+/** Free now; taken a moment later only by bad luck, which `start` then reports. */
+async function freePorts(count: number): Promise<number[]> {
+  const servers = Array.from({ length: count }, () => createServer());
+  const ports: number[] = [];
+  for (const server of servers) {
+    server.listen(0, "127.0.0.1");
+    await once(server, "listening");
+    ports.push((server.address() as AddressInfo).port);
+  }
+  for (const server of servers) {
+    server.close();
+    await once(server, "close");
+  }
+  return ports;
+}
