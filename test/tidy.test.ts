@@ -59,7 +59,7 @@ const sources = files.filter(
 
 /** Tests and what only tests import may use everything. */
 function isTestSupport(file: string): boolean {
-  return /\.test\.tsx?$|conformance(\.ts|\/)|\/test-support\/|vite\.config\.ts$/.test(file);
+  return /\.(test|child)\.tsx?$|conformance(\.ts|\/)|\/test-support\/|vite\.config\.ts$/.test(file);
 }
 
 const text = new Map(files.map((file) => [file, readFileSync(join(root, file), "utf8")]));
