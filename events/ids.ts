@@ -68,12 +68,27 @@ export function parseGatewaySource(source: string): GatewayId | undefined {
   return isGatewayId(id) ? id : undefined;
 }
 
-/** A device is scoped to its gateway. */
-export function deviceKey(gateway: string, device: string): string {
-  return `${gateway}/${device}`;
+/**
+ * A name as a part of a key. Names may hold any character (Sparkplug's metrics are called `Inputs/A`), so `/` and `%`
+ * are written as in a URL: otherwise device `a/b` with metric `c` would be the same series as device `a` with `b/c`.
+ */
+function part(name: string): string {
+  return name.includes("/") || name.includes("%")
+    ? name.replaceAll("%", "%25").replaceAll("/", "%2F")
+    : name;
 }
 
-/** A series is one metric of one device of one gateway. */
+/** A device is scoped to its gateway: `gateway/device`. */
+export function deviceKey(gateway: string, device: string): string {
+  return `${gateway}/${part(device)}`;
+}
+
+/** A series is one metric of one device of one gateway: `gateway/device/metric`. */
 export function seriesKey(gateway: string, device: string, metric: string): string {
-  return `${gateway}/${device}/${metric}`;
+  return `${gateway}/${part(device)}/${part(metric)}`;
+}
+
+/** The names that a device's or a series' key was made of. */
+export function keyParts(key: string): string[] {
+  return key.split("/").map((text) => text.replaceAll("%2F", "/").replaceAll("%25", "%"));
 }

@@ -1,0 +1,65 @@
+/** An alert rule as the engine takes it: parsed, checked, with every default filled in. */
+import type { Severity } from "../events/schema.ts";
+
+export const DIRECTIONS = ["above", "below"] as const;
+export type Direction = (typeof DIRECTIONS)[number];
+
+export interface Limit {
+  readonly direction: Direction;
+  readonly threshold: number;
+}
+
+export interface Rule {
+  /** Unique among the rules; part of the identity of its alerts. */
+  readonly name: string;
+  readonly metric: string;
+  readonly when: Limit;
+  /** Where a firing alert ends; without it, where `when` no longer holds. */
+  readonly clear?: Limit;
+  /** How long `when` must hold, ms; 0 fires with the first reading. */
+  readonly forMs: number;
+  /** Readings older than this when the log gets them are historical, ms. */
+  readonly freshnessMs: number;
+  /** Globs: `*` stands for any characters, `?` for one. */
+  readonly device: string;
+  readonly gateway: string;
+  readonly severity: Severity;
+  /** With `{device}`, `{gateway}`, `{metric}`, `{rule}`, `{value}`, `{threshold}`. */
+  readonly message: string;
+}
+
+/** Strictly above or below: a value at the threshold is neither. */
+export function exceeds(limit: Limit, value: number): boolean {
+  return limit.direction === "above" ? value > limit.threshold : value < limit.threshold;
+}
+
+/** The rule's condition in words, as in the rules file. */
+export function conditionText(rule: Rule): string {
+  return `${rule.metric} ${rule.when.direction} ${rule.when.threshold}`;
+}
+
+export const PLACEHOLDERS = ["device", "gateway", "metric", "rule", "value", "threshold"] as const;
+
+export function messageText(
+  rule: Rule,
+  series: { readonly gateway: string; readonly device: string; readonly metric: string },
+  value: number,
+): string {
+  const known: Readonly<Record<string, string | number>> = {
+    ...series,
+    rule: rule.name,
+    value,
+    threshold: rule.when.threshold,
+  };
+  return rule.message.replaceAll(/\{(\w+)\}/g, (whole, name: string) => `${known[name] ?? whole}`);
+}
+
+/** A glob as an expression over the whole text. */
+export function globPattern(glob: string): RegExp {
+  const source = glob
+    .replaceAll(/[.+^${}()|[\]\\]/g, "\\$&")
+    // Neighbouring stars mean the same as one, and would make a hostile pattern slow.
+    .replaceAll(/\*+/g, ".*")
+    .replaceAll("?", ".");
+  return new RegExp(`^${source}$`, "su");
+}
