@@ -1,0 +1,243 @@
+/**
+ * The alert topology: the rules' engine over each series they are about, its memory in state, each change in the
+ * history and the last one in the alert-state topic. Pure.
+ *
+ * An alert is `rule@gateway/device/metric` for as long as the rule has that name; an episode is called by the event
+ * that began it. Neither a replay nor a batch that comes twice makes a second one.
+ *
+ * Time passes by the gateway's heartbeats, which prove that everything accepted before has come; the wall clock of the
+ * cloud makes no alert fire. Rules may change between runs: an alert whose rule is gone, or no longer about its series,
+ * is resolved with the gateway's next heartbeat.
+ *
+ * State: `memory/<alert>` → what the engine remembers; `active/<gateway>/<alert>` → the alert as last told, while it is
+ * pending or firing; `seen/…` → duplicates.
+ */
+import { seriesKey } from "../events/ids.ts";
+import type { Alert } from "../events/schema.ts";
+import {
+  type AlertChange,
+  type Evaluation,
+  evaluate,
+  type Memory,
+  passTime,
+  type RuleTime,
+  withdraw,
+} from "../rules/engine.core.ts";
+import { conditionText, globPattern, messageText, type Rule } from "../rules/rule.ts";
+import type { Output, StateView, StepResult, StoredRecord, Topology } from "../stream/port.ts";
+import {
+  Fault,
+  firstSeen,
+  type JournalRecord,
+  latestPossible,
+  readingTime,
+  readJournal,
+  readValue,
+} from "./journal.core.ts";
+import { rejected } from "./rejected.core.ts";
+
+export interface AlertOptions {
+  readonly events: string;
+  readonly alerts: string;
+  readonly alertState: string;
+  readonly rejected: string;
+  readonly changelog: string;
+  readonly rules: readonly Rule[];
+}
+
+/** For alerts whose rule is gone, and with it its freshness. */
+const WITHDRAWN_FRESHNESS_MS = 3_600_000;
+const NOTHING: StepResult = { state: [], outputs: [] };
+const NAME = "alerts";
+
+interface Series {
+  readonly gateway: string;
+  readonly device: string;
+  readonly metric: string;
+}
+
+/** A rule with its globs ready; undefined matches everything. */
+interface Scoped {
+  readonly rule: Rule;
+  readonly device: RegExp | undefined;
+  readonly gateway: RegExp | undefined;
+}
+
+const compiled = (glob: string) => (glob === "*" ? undefined : globPattern(glob));
+
+function applies(scoped: Scoped, { gateway, device, metric }: Series): boolean {
+  return (
+    scoped.rule.metric === metric &&
+    (scoped.device?.test(device) ?? true) &&
+    (scoped.gateway?.test(gateway) ?? true)
+  );
+}
+
+export function alertTopology(options: AlertOptions): Topology {
+  const scoped = options.rules.map((rule) => ({
+    rule,
+    device: compiled(rule.device),
+    gateway: compiled(rule.gateway),
+  }));
+  const byMetric = Map.groupBy(scoped, ({ rule }) => rule.metric);
+  const byName = new Map(scoped.map((one) => [one.rule.name, one]));
+  const target = { topology: NAME, topic: options.rejected };
+
+  return {
+    name: NAME,
+    inputs: [options.events],
+    outputs: [
+      { topic: options.alerts, coalesce: false },
+      { topic: options.alertState, coalesce: true },
+      { topic: options.rejected, coalesce: false },
+    ],
+    changelog: options.changelog,
+    step(state, input) {
+      if (input.kind === "tick") return NOTHING;
+      const journal = readJournal(input.record);
+      if (journal instanceof Fault) return NOTHING;
+      const seen = firstSeen(state, journal);
+      if (!seen) return NOTHING;
+      const change = new Change(options, state);
+      change.state.push(seen);
+      if (journal.type === "tidegate.reading" && byMetric.size > 0) {
+        read(change, journal, byMetric);
+      } else if (journal.type === "tidegate.heartbeat") {
+        const fault = beat(change, journal, byName);
+        if (fault) change.outputs.push(rejected(target, input.record, fault));
+      }
+      return change;
+    },
+  };
+}
+
+function read(
+  change: Change,
+  journal: JournalRecord,
+  byMetric: ReadonlyMap<string, readonly Scoped[]>,
+): void {
+  const { gateway, record } = journal;
+  const reading = readValue("tidegate.reading", record);
+  if (reading instanceof Fault) return;
+  const { device } = reading;
+  const now = latestPossible(reading, record);
+  const time = Math.min(readingTime(reading, record), now);
+  for (const [metric, value] of Object.entries(reading.metrics)) {
+    for (const one of byMetric.get(metric) ?? []) {
+      const series = { gateway, device, metric };
+      if (!applies(one, series)) continue;
+      const alert = alertId(one.rule, series);
+      const memory = change.memory(alert);
+      const taken = evaluate(one.rule, memory, {
+        id: journal.id,
+        time,
+        value,
+        moment: reading,
+        age: now - time,
+      });
+      change.take(alert, memory, taken, journal, (told) => alertOf(one.rule, series, alert, told));
+    }
+  }
+}
+
+/** @returns what is wrong with the heartbeat, if anything */
+function beat(
+  change: Change,
+  journal: JournalRecord,
+  byName: ReadonlyMap<string, Scoped>,
+): Fault | undefined {
+  const heartbeat = readValue("tidegate.heartbeat", journal.record);
+  if (heartbeat instanceof Fault) return heartbeat;
+  const now: RuleTime = { moment: heartbeat, age: ageOf(heartbeat, journal.record) };
+  for (const last of change.active(journal.gateway)) {
+    const memory = change.memory(last.alert);
+    if (!memory) continue;
+    const one = byName.get(last.rule);
+    const taken =
+      one && applies(one, last)
+        ? passTime(one.rule, memory, now)
+        : withdraw(memory, now, WITHDRAWN_FRESHNESS_MS);
+    change.take(last.alert, memory, taken, journal, ({ value, state, changed, historical }) => ({
+      ...last,
+      value,
+      state,
+      changed,
+      historical,
+    }));
+  }
+  return undefined;
+}
+
+function ageOf(
+  stamp: { readonly received: number; readonly clock: string },
+  record: StoredRecord,
+): number {
+  return stamp.clock === "unsynced" ? 0 : Math.max(0, record.timestamp - stamp.received);
+}
+
+function alertId(rule: Rule, { gateway, device, metric }: Series): string {
+  return `${rule.name}@${seriesKey(gateway, device, metric)}`;
+}
+
+function alertOf(rule: Rule, series: Series, alert: string, change: AlertChange): Alert {
+  return {
+    alert,
+    episode: change.episode,
+    rule: rule.name,
+    ...series,
+    state: change.state,
+    severity: rule.severity,
+    condition: conditionText(rule),
+    threshold: rule.when.threshold,
+    value: change.value,
+    since: change.since,
+    changed: change.changed,
+    historical: change.historical,
+    message: messageText(rule, series, change.value),
+  };
+}
+
+/** What one event changes, gathered. */
+class Change implements StepResult {
+  readonly state: (readonly [key: string, value: unknown])[] = [];
+  readonly outputs: Output[] = [];
+  readonly #options: AlertOptions;
+  readonly #view: StateView;
+
+  constructor(options: AlertOptions, view: StateView) {
+    this.#options = options;
+    this.#view = view;
+  }
+
+  memory(alert: string): Memory | undefined {
+    return this.#view.get(`memory/${alert}`) as Memory | undefined;
+  }
+
+  active(gateway: string): readonly Alert[] {
+    return [...this.#view.entries(`active/${gateway}/`)].map(([, alert]) => alert as Alert);
+  }
+
+  take(
+    id: string,
+    before: Memory | undefined,
+    { memory, change }: Evaluation,
+    journal: JournalRecord,
+    describe: (change: AlertChange) => Alert,
+  ): void {
+    if (memory !== before) this.state.push([`memory/${id}`, memory]);
+    if (!change) return;
+    const alert = describe(change);
+    const active = alert.state === "resolved" ? undefined : alert;
+    this.state.push([`active/${journal.gateway}/${id}`, active]);
+    for (const topic of [this.#options.alerts, this.#options.alertState]) {
+      this.outputs.push({
+        topic,
+        key: id,
+        type: "tidegate.alert",
+        id: `${id}@${journal.id}`,
+        time: change.changed,
+        event: alert,
+      });
+    }
+  }
+}

@@ -1,0 +1,69 @@
+import { expect, test } from "vitest";
+import type { Device } from "../events/schema.ts";
+import { deviceTopology } from "./devices.core.ts";
+import { TopologyTestDriver } from "./test-driver.ts";
+import { NAMES, NOON, TestJournal } from "./test-support/journal.ts";
+
+function driver() {
+  const { events, devices } = NAMES;
+  return new TopologyTestDriver(deviceTopology({ events, devices, changelog: "changelog" }));
+}
+
+const device = (run: TopologyTestDriver, key = "gw-one/a") =>
+  run.latest<Device>(NAMES.devices).get(key);
+
+test("a device keeps the last value of each metric", () => {
+  const run = driver();
+  const journal = new TestJournal();
+  run.records([
+    journal.reading("a", { t: 1, mode: "auto" }),
+    journal.reading("a", { t: 2, open: true }),
+  ]);
+  expect(device(run)).toEqual({
+    gateway: "gw-one",
+    device: "a",
+    last_seen: NOON + 1000,
+    readings: 2,
+    metrics: {
+      t: { value: 2, time: NOON + 1000 },
+      mode: { value: "auto", time: NOON },
+      open: { value: true, time: NOON + 1000 },
+    },
+  });
+});
+
+test("a late reading changes only what it is newer in, and a duplicate nothing", () => {
+  const run = driver();
+  const journal = new TestJournal();
+  const first = journal.reading("a", { t: 1, u: 1 });
+  run.records([first, journal.reading("a", { t: 2 })]);
+  run.records([journal.reading("a", { t: 0, u: 9 }, { time: NOON + 500 }), first]);
+  expect(device(run)).toMatchObject({
+    last_seen: NOON + 1000,
+    readings: 3,
+    metrics: { t: { value: 2, time: NOON + 1000 }, u: { value: 9, time: NOON + 500 } },
+  });
+});
+
+test("a device whose clock runs ahead is still heard afterwards", () => {
+  const run = driver();
+  const journal = new TestJournal();
+  run.records([
+    journal.reading("a", { t: 1 }, { time: NOON + 1e12, clock: "device" }),
+    journal.reading("a", { t: 2 }),
+  ]);
+  expect(device(run)?.metrics.t).toEqual({ value: 2, time: NOON + 1000 });
+});
+
+test("a device that makes up names keeps the most recent ones", () => {
+  const run = driver();
+  const journal = new TestJournal();
+  for (let i = 0; i < 3; i++) {
+    const names = Array.from({ length: 500 }, (_, n) => [`m${i}-${n}`, n] as const);
+    run.records([journal.reading("a", Object.fromEntries(names))]);
+  }
+  const names = Object.keys(device(run)?.metrics ?? {});
+  expect(names).toHaveLength(1024);
+  expect(names.filter((name) => name.startsWith("m2"))).toHaveLength(500);
+  expect(names.filter((name) => name.startsWith("m0"))).toHaveLength(24);
+});

@@ -1,0 +1,96 @@
+/**
+ * Devices as last heard: the newest value of each metric with its time, when the device was last seen, how many
+ * readings it gave. Pure.
+ *
+ * A late reading changes only what it is newer in: a metric keeps its value until a newer one comes, whatever the
+ * device's other metrics do. At the same time the later in the journal counts.
+ */
+import { deviceKey } from "../events/ids.ts";
+import { MAX_METRICS } from "../events/limits.ts";
+import type { Device } from "../events/schema.ts";
+import type { StepResult, Topology } from "../stream/port.ts";
+import {
+  Fault,
+  firstSeen,
+  latestPossible,
+  readingTime,
+  readJournal,
+  readValue,
+} from "./journal.core.ts";
+
+export interface DeviceOptions {
+  readonly events: string;
+  readonly devices: string;
+  readonly changelog: string;
+}
+
+const NOTHING: StepResult = { state: [], outputs: [] };
+
+export function deviceTopology(options: DeviceOptions): Topology {
+  return {
+    name: "devices",
+    inputs: [options.events],
+    outputs: [{ topic: options.devices, coalesce: true }],
+    changelog: options.changelog,
+    step(state, input) {
+      if (input.kind === "tick") return NOTHING;
+      const { record } = input;
+      const journal = readJournal(record);
+      if (journal instanceof Fault) return NOTHING;
+      const seen = firstSeen(state, journal);
+      if (!seen) return NOTHING;
+      if (journal.type !== "tidegate.reading") return { state: [seen], outputs: [] };
+      const reading = readValue("tidegate.reading", record);
+      if (reading instanceof Fault) return { state: [seen], outputs: [] };
+      const key = deviceKey(journal.gateway, reading.device);
+      const stateKey = `device/${key}`;
+      // A clock that runs ahead would make every true reading after it look late.
+      const time = Math.min(readingTime(reading, record), latestPossible(reading, record));
+      const old = state.get(stateKey) as Device | undefined;
+      const device: Device = {
+        gateway: journal.gateway,
+        device: reading.device,
+        last_seen: Math.max(old?.last_seen ?? time, time),
+        readings: (old?.readings ?? 0) + 1,
+        metrics: newest(old?.metrics ?? {}, reading.metrics, time),
+      };
+      return {
+        state: [seen, [stateKey, device]],
+        outputs: [
+          {
+            topic: options.devices,
+            key,
+            type: "tidegate.device",
+            id: `${key}@${journal.id}`,
+            time,
+            event: device,
+          },
+        ],
+      };
+    },
+  };
+}
+
+function newest(
+  old: Device["metrics"],
+  values: Readonly<Record<string, Device["metrics"][string]["value"]>>,
+  time: number,
+): Device["metrics"] {
+  const metrics = { ...old };
+  for (const [name, value] of Object.entries(values)) {
+    const before = Object.hasOwn(metrics, name) ? metrics[name] : undefined;
+    if (!before || time >= before.time) metrics[name] = { value, time };
+  }
+  return bounded(metrics);
+}
+
+/** A device that makes up names for ever keeps its most recent metrics. */
+function bounded(metrics: Device["metrics"]): Device["metrics"] {
+  const names = Object.keys(metrics);
+  if (names.length <= MAX_METRICS) return metrics;
+  return Object.fromEntries(
+    Object.entries(metrics)
+      .sort(([, a], [, b]) => b.time - a.time)
+      .slice(0, MAX_METRICS),
+  );
+}

@@ -1,0 +1,97 @@
+/**
+ * A record of the events topic, read by its headers: whose it is, which epoch and sequence, what type. That much says
+ * whether it is new, a duplicate or unreadable, without a look into its value. Pure; all topologies read through this,
+ * so that they agree on what counts.
+ */
+import { CodecError, decodeEvent } from "../events/codec.ts";
+import { type Epoch, type GatewayId, parseEventId, parseGatewaySource } from "../events/ids.ts";
+import type { EventOf, EventType, Reading } from "../events/schema.ts";
+import type { StateView, StoredRecord } from "../stream/port.ts";
+import { type Seen, see } from "./dedupe.core.ts";
+
+export interface JournalRecord {
+  readonly gateway: GatewayId;
+  readonly epoch: Epoch;
+  readonly sequence: number;
+  /** Event id, `epoch-sequence`. */
+  readonly id: string;
+  /** As the header says; may be a type that a later version knows. */
+  readonly type: string;
+  readonly record: StoredRecord;
+}
+
+/** Why a record cannot be read. A class, because events may have the same fields. */
+export class Fault {
+  readonly code: string;
+  readonly message: string;
+  constructor(code: string, message: string) {
+    this.code = code;
+    this.message = message;
+  }
+}
+
+/** The record's place in its gateway's journal, or why it has none. */
+export function readJournal(record: StoredRecord): JournalRecord | Fault {
+  const { ce_id: id = "", ce_source: source = "", ce_type: type = "" } = record.headers;
+  const gateway = parseGatewaySource(source);
+  if (!gateway) {
+    return new Fault("bad_source", `ce_source "${cut(source)}" is not a gateway's`);
+  }
+  const place = parseEventId(id);
+  if (!place) {
+    return new Fault("bad_id", `ce_id "${cut(id)}" is not <epoch>-<sequence>`);
+  }
+  if (type === "") return new Fault("bad_type", "there is no ce_type");
+  // Under another key it may stand in another partition, beside the state that tells duplicates.
+  if (record.key !== gateway) {
+    const key = record.key === null ? "no key" : `key "${cut(record.key)}"`;
+    return new Fault("bad_key", `${key}, and ce_source is ${source}`);
+  }
+  return { gateway, epoch: place.epoch, sequence: place.sequence, id, type, record };
+}
+
+const cut = (text: string) => (text.length > 200 ? `${text.slice(0, 200)}…` : text);
+
+/** State key of the sequences seen of an epoch. */
+export function seenKey({ gateway, epoch }: Pick<JournalRecord, "gateway" | "epoch">): string {
+  return `seen/${gateway}/${epoch}`;
+}
+
+/**
+ * The state entry to keep if the event is new; undefined for a duplicate. To be asked for every journal record,
+ * of whatever type, or the types passed over would be holes. Only declared losses are none of its business: they stand
+ * under the sequence of an event that may yet turn up.
+ */
+export function firstSeen(
+  state: StateView,
+  journal: JournalRecord,
+): readonly [key: string, value: Seen] | undefined {
+  if (journal.type === "tidegate.loss") return undefined;
+  const key = seenKey(journal);
+  const seen = see(state.get(key) as Seen | undefined, journal.sequence);
+  return seen && [key, seen];
+}
+
+/** The event in a record, or why there is none. */
+export function readValue<T extends EventType>(type: T, record: StoredRecord): EventOf<T> | Fault {
+  if (record.value === null) return new Fault("no_value", "the record has no value");
+  try {
+    return decodeEvent(type, record.value);
+  } catch (error) {
+    if (!(error instanceof CodecError)) throw error;
+    return new Fault(error.code, error.message);
+  }
+}
+
+/**
+ * When a reading was true, ms since 1970: the device's time, else the gateway's. Where the gateway's clock was not
+ * set yet and the device has none, the time of sending is the nearest there is.
+ */
+export function readingTime(reading: Reading, record: StoredRecord): number {
+  return reading.time ?? (reading.clock === "unsynced" ? record.timestamp : reading.received);
+}
+
+/** No reading can be newer than this: a device's clock that runs ahead must not outdate what comes after it. */
+export function latestPossible(reading: Reading, record: StoredRecord): number {
+  return Math.max(reading.received, record.timestamp);
+}

@@ -1,0 +1,239 @@
+/**
+ * The ledger: to the sequence, what has arrived of each epoch of each gateway. Pure.
+ *
+ * A journal comes in order, so a hole below the highest sequence that arrived is missing, until a late arrival fills
+ * it. What a gateway claims beyond the highest (its status says so) is on its way; once a later epoch has named this
+ * one's end, nothing is on its way any more and what did not come is missing too. A declared loss answers for its
+ * range; what had arrived of it anyway, or turns up later, counts as arrived and not as lost.
+ *
+ * Readings are counted by their headers alone. An event of a type that only a later version knows is an event.
+ */
+import type { LedgerEntry } from "../events/schema.ts";
+import type { Output, StateView, StepResult, StoredRecord, Topology } from "../stream/port.ts";
+import {
+  add,
+  has,
+  type Intervals,
+  intervalsOf,
+  type Seen,
+  see,
+  size,
+  subtract,
+  union,
+} from "./dedupe.core.ts";
+import { Fault, type JournalRecord, readJournal, readValue } from "./journal.core.ts";
+import { rejected } from "./rejected.core.ts";
+
+export interface LedgerOptions {
+  readonly events: string;
+  readonly status: string;
+  readonly ledger: string;
+  readonly rejected: string;
+  readonly changelog: string;
+}
+
+/** What is remembered of one epoch. */
+interface Account {
+  readonly seen?: Seen;
+  /** Every range that a loss named, whatever of it arrived. */
+  readonly declared: Intervals;
+  readonly duplicates: number;
+  /** Highest sequence that anything claimed. */
+  readonly accepted: number;
+  readonly closed?: boolean;
+  /** Times of sending of the first and the last record, ms since 1970. */
+  readonly first?: number;
+  readonly last?: number;
+}
+
+const NEW: Account = { declared: [], duplicates: 0, accepted: 0 };
+const NOTHING: StepResult = { state: [], outputs: [] };
+const NAME = "ledger";
+
+export function ledgerTopology(options: LedgerOptions): Topology {
+  const target = { topology: NAME, topic: options.rejected };
+  const refuse = (record: StoredRecord, fault: Fault): Output => rejected(target, record, fault);
+
+  return {
+    name: NAME,
+    inputs: [options.events, options.status],
+    outputs: [
+      { topic: options.ledger, coalesce: true },
+      { topic: options.rejected, coalesce: false },
+    ],
+    changelog: options.changelog,
+    step(state, input) {
+      if (input.kind === "tick") return NOTHING;
+      const { record } = input;
+      const changes =
+        record.topic === options.status ? claimed(state, record) : arrived(state, record);
+      return {
+        state: changes.accounts.map((change) => [accountKey(change), change.account] as const),
+        outputs: [
+          ...changes.accounts.map((change) => entryOutput(options.ledger, change, record)),
+          ...changes.faults.map((fault) => refuse(record, fault)),
+        ],
+      };
+    },
+  };
+}
+
+interface AccountChange {
+  readonly gateway: string;
+  readonly epoch: string;
+  readonly account: Account;
+}
+
+interface Changes {
+  readonly accounts: readonly AccountChange[];
+  readonly faults: readonly Fault[];
+}
+
+const NO_FAULTS: readonly Fault[] = [];
+
+function accountKey({ gateway, epoch }: { readonly gateway: string; readonly epoch: string }) {
+  return `${gateway}/${epoch}`;
+}
+
+function accountOf(state: StateView, gateway: string, epoch: string): Account | undefined {
+  return state.get(accountKey({ gateway, epoch })) as Account | undefined;
+}
+
+/** A status: how far the gateway says it has come. */
+function claimed(state: StateView, record: StoredRecord): Changes {
+  // A tombstone takes a gateway out of the status topic; its ledger stays.
+  if (record.value === null) return { accounts: [], faults: NO_FAULTS };
+  const status = readValue("tidegate.gateway-status", record);
+  if (status instanceof Fault) return { accounts: [], faults: [status] };
+  const { gateway, epoch, accepted } = status;
+  if (gateway !== record.key) {
+    const fault = new Fault("bad_key", `key "${record.key}", and the status is of ${gateway}`);
+    return { accounts: [], faults: [fault] };
+  }
+  const account = accountOf(state, gateway, epoch) ?? NEW;
+  // A status may be older than what has arrived meanwhile.
+  if (account !== NEW && accepted <= account.accepted) return { accounts: [], faults: NO_FAULTS };
+  return { accounts: [{ gateway, epoch, account: { ...account, accepted } }], faults: NO_FAULTS };
+}
+
+function arrived(state: StateView, record: StoredRecord): Changes {
+  const journal = readJournal(record);
+  if (journal instanceof Fault) return { accounts: [], faults: [journal] };
+  const { gateway, epoch, type } = journal;
+  const old = accountOf(state, gateway, epoch) ?? NEW;
+  const dated: Account = {
+    ...old,
+    first: old.first ?? record.timestamp,
+    last: Math.max(old.last ?? record.timestamp, record.timestamp),
+  };
+  switch (type) {
+    case "tidegate.loss":
+      return lost(dated, journal);
+    case "tidegate.epoch":
+      return opened(state, dated, journal);
+    case "tidegate.rejected-payload": {
+      const event = readValue(type, record);
+      const faults = event instanceof Fault ? [event] : NO_FAULTS;
+      return { accounts: [{ gateway, epoch, account: counted(dated, journal) }], faults };
+    }
+    default: {
+      const faults =
+        record.value === null ? [new Fault("no_value", "the record has no value")] : NO_FAULTS;
+      return { accounts: [{ gateway, epoch, account: counted(dated, journal) }], faults };
+    }
+  }
+}
+
+function counted(account: Account, { sequence }: JournalRecord): Account {
+  const seen = see(account.seen, sequence);
+  if (!seen) return { ...account, duplicates: account.duplicates + 1 };
+  return { ...account, seen, accepted: Math.max(account.accepted, sequence) };
+}
+
+/** A declared loss. It stands under a sequence of its range, which is lost like the others. */
+function lost(account: Account, journal: JournalRecord): Changes {
+  const { gateway, epoch, sequence } = journal;
+  const only = (changed: Account, faults: readonly Fault[] = NO_FAULTS): Changes => ({
+    accounts: [{ gateway, epoch, account: changed }],
+    faults,
+  });
+  const loss = readValue("tidegate.loss", journal.record);
+  if (loss instanceof Fault) return only(counted(account, journal), [loss]);
+  if (loss.from > loss.to) {
+    const fault = new Fault("bad_range", `a loss from ${loss.from} to ${loss.to}`);
+    return only(counted(account, journal), [fault]);
+  }
+  const outside = sequence < loss.from || sequence > loss.to;
+  const base = outside ? counted(account, journal) : account;
+  if (base.duplicates > account.duplicates) return only(base);
+  const declared = add(account.declared, loss.from, loss.to);
+  if (!outside && size(declared) === size(account.declared) && has(account.declared, sequence)) {
+    return only({ ...account, duplicates: account.duplicates + 1 });
+  }
+  return only({ ...base, declared, accepted: Math.max(base.accepted, loss.to) });
+}
+
+/** The first event of an epoch closes the one before. */
+function opened(state: StateView, account: Account, journal: JournalRecord): Changes {
+  const { gateway, epoch } = journal;
+  const own: AccountChange = { gateway, epoch, account: counted(account, journal) };
+  const event = readValue("tidegate.epoch", journal.record);
+  if (event instanceof Fault) return { accounts: [own], faults: [event] };
+  const { previous, reason } = event;
+  if (!previous || previous.epoch === epoch) return { accounts: [own], faults: NO_FAULTS };
+  const before = accountOf(state, gateway, previous.epoch);
+  // A moved card's epoch before was another gateway's, which may live on and is not ours to close.
+  if (!before && reason === "moved") return { accounts: [own], faults: NO_FAULTS };
+  const closed: AccountChange = {
+    gateway,
+    epoch: previous.epoch,
+    account: {
+      ...(before ?? NEW),
+      accepted: Math.max(before?.accepted ?? 0, previous.highest),
+      closed: true,
+    },
+  };
+  return { accounts: [closed, own], faults: NO_FAULTS };
+}
+
+function entryOutput(topic: string, change: AccountChange, record: StoredRecord): Output {
+  const key = accountKey(change);
+  return {
+    topic,
+    key,
+    type: "tidegate.ledger",
+    id: `${key}@${record.topic}/${record.partition}/${record.offset}`,
+    time: record.timestamp,
+    event: entryOf(change),
+  };
+}
+
+/**
+ * The account as it is published. Its ranges are computed when they are read: of the entries of one commit only the
+ * last is written, and with many holes they are what costs.
+ */
+export function entryOf({ gateway, epoch, account }: AccountChange): LedgerEntry {
+  const { seen, declared, duplicates, accepted, closed, first, last } = account;
+  const received = () => union(intervalsOf(seen), declared);
+  const mutable = (set: Intervals) => set.map(([from, to]): [number, number] => [from, to]);
+  return {
+    gateway,
+    epoch,
+    get received() {
+      return mutable(received());
+    },
+    get declared_lost() {
+      return mutable(subtract(declared, intervalsOf(seen)));
+    },
+    get missing() {
+      const arrivedTo = Math.max(seen?.to ?? 0, declared.at(-1)?.[1] ?? 0);
+      const sent = closed ? accepted : arrivedTo;
+      return sent < 1 ? [] : mutable(subtract([[1, sent]], received()));
+    },
+    duplicates,
+    accepted,
+    ...(closed ? { closed } : {}),
+    ...(first === undefined ? {} : { first_received: first }),
+    ...(last === undefined ? {} : { last_received: last }),
+  };
+}

@@ -1,0 +1,221 @@
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import type { RejectedRecord, Rollup } from "../events/schema.ts";
+import type { StoredRecord } from "../stream/port.ts";
+import { rollupTopology } from "./rollups.core.ts";
+import { TopologyTestDriver } from "./test-driver.ts";
+import { NAMES, NOON, TestJournal } from "./test-support/journal.ts";
+
+const HOUR = 3_600_000;
+const DAY = 24 * HOUR;
+
+function driver(keepHours = { "1m": 48, "1h": 24 * 400 }, commitInputs = 1) {
+  const { events, rollups, rejected } = NAMES;
+  return new TopologyTestDriver(
+    rollupTopology({ events, rollups, rejected, changelog: "changelog", keepHours }),
+    { commitInputs },
+  );
+}
+
+const windows = (run: TopologyTestDriver) => run.latest<Rollup>(NAMES.rollups);
+
+test("readings come to one window of a minute and one of an hour for each series", () => {
+  const run = driver();
+  const journal = new TestJournal("gw-one", "0000000001", { stepMs: 20_000 });
+  run.records([
+    journal.reading("a", { t: 1, open: true, note: "text" }),
+    journal.reading("a", { t: 4 }),
+    journal.reading("a", { t: -2 }),
+    journal.reading("a", { t: 10 }),
+  ]);
+  expect(windows(run).get(`gw-one/a/t/1m/${NOON}`)).toEqual({
+    gateway: "gw-one",
+    device: "a",
+    metric: "t",
+    resolution: "1m",
+    window: NOON,
+    count: 3,
+    min: -2,
+    max: 4,
+    sum: 3,
+    revision: 3,
+  });
+  expect(windows(run).get(`gw-one/a/t/1m/${NOON + 60_000}`)).toMatchObject({ count: 1, sum: 10 });
+  expect(windows(run).get(`gw-one/a/t/1h/${NOON}`)).toMatchObject({ count: 4, min: -2, max: 10 });
+  expect(windows(run).size).toBe(3);
+});
+
+test("what comes twice counts once, whole batches, between others and over epochs", () => {
+  const run = driver(undefined, 5);
+  const one = new TestJournal("gw-one", "0000000001");
+  const two = new TestJournal("gw-one", "0000000002");
+  const batch = Array.from({ length: 10 }, () => one.reading("a", { t: 1 }));
+  const other = Array.from({ length: 10 }, () => two.reading("a", { t: 1 }));
+  run.records([...batch, ...batch, ...other, ...batch, ...other]);
+  run.records(batch.flatMap((record, i) => [record, other[i] as StoredRecord]));
+  expect(windows(run).get(`gw-one/a/t/1h/${NOON}`)).toMatchObject({ count: 20, sum: 20 });
+});
+
+test("a late reading changes the window it belongs to", () => {
+  const run = driver();
+  const journal = new TestJournal();
+  run.records([
+    journal.reading("a", { t: 5 }),
+    journal.reading("a", { t: 7 }, { time: NOON - 20 * DAY, clock: "device" }),
+    journal.reading("a", { t: 9 }, { time: NOON - 20 * DAY + 1, clock: "device" }),
+    journal.reading("a", { t: 6 }),
+  ]);
+  expect(windows(run).get(`gw-one/a/t/1h/${NOON}`)).toMatchObject({ count: 2, sum: 11 });
+  expect(windows(run).get(`gw-one/a/t/1h/${NOON - 20 * DAY}`)).toMatchObject({ count: 2, sum: 16 });
+});
+
+test("beyond what is kept a reading is refused with a record, and its window never begins anew", () => {
+  const run = driver({ "1m": 2, "1h": 48 });
+  const journal = new TestJournal();
+  const old = NOON - 3 * DAY;
+  run.records([journal.reading("a", { t: 1 }, { time: old })]);
+  expect(windows(run).size).toBe(2);
+  run.records([journal.reading("a", { t: 2 })]);
+  // Both windows fell out of what is kept: gone from topic and state.
+  expect([...windows(run).keys()]).toEqual([`gw-one/a/t/1h/${NOON}`, `gw-one/a/t/1m/${NOON}`]);
+  expect([...run.state.keys()].filter((key) => key.includes(String(old)))).toEqual([]);
+  run.records([
+    journal.reading("a", { t: 3, u: 5 }, { time: old }),
+    journal.reading("a", { t: 4 }, { time: NOON - DAY }),
+  ]);
+  expect(windows(run).has(`gw-one/a/t/1h/${old}`)).toBe(false);
+  // Another series of the same reading is new and has nothing to fall out of.
+  expect(windows(run).get(`gw-one/a/u/1h/${old}`)).toMatchObject({ count: 1, sum: 5 });
+  expect(windows(run).get(`gw-one/a/t/1h/${NOON - DAY}`)).toMatchObject({ count: 1, sum: 4 });
+  expect(windows(run).has(`gw-one/a/t/1m/${NOON - DAY}`)).toBe(false);
+  const told = run.events<RejectedRecord>(NAMES.rejected);
+  expect(told.map((one) => [one.offset, one.code])).toEqual([
+    [2, "too_late"],
+    [3, "too_late"],
+  ]);
+  expect(told[0]?.message).toContain("1m, 1h of t");
+  expect(told[1]?.message).toContain("1m of t");
+});
+
+test("state is bounded by what is kept, however long a series lives or is silent", () => {
+  const run = driver({ "1m": 2, "1h": 5 }, 100);
+  const journal = new TestJournal("gw-one", "0000000001", { stepMs: 60_000 });
+  for (let hour = 0; hour < 40; hour++) {
+    run.records(Array.from({ length: 60 }, () => journal.reading("a", { t: hour })));
+    const ends = [...run.state.keys()].filter((key) => key.includes("/1m/"));
+    expect(ends.length).toBeLessThanOrEqual(2 * 60);
+  }
+  expect([...run.state.keys()].filter((key) => key.includes("/1h/"))).toHaveLength(5);
+  expect([...windows(run).keys()].filter((key) => key.includes("/1m/"))).toHaveLength(120);
+  // 90 hours of minutes at once are more than one step may delete: the rest goes with the next new windows.
+  const wide = driver({ "1m": 90, "1h": 5 }, 1000);
+  const long = new TestJournal("gw-one", "0000000001", { stepMs: 600_000 });
+  wide.records(Array.from({ length: 540 }, () => long.reading("a", { t: 1 })));
+  long.now += 365 * DAY;
+  wide.records([long.reading("a", { t: 1 })]);
+  expect([...wide.state.keys()].filter((key) => key.includes("/1m/")).length).toBeGreaterThan(100);
+  wide.records(Array.from({ length: 5 }, () => long.reading("a", { t: 1 })));
+  expect([...wide.state.keys()].filter((key) => key.includes("/1m/"))).toHaveLength(6);
+});
+
+test("no reading without a time, none from the future, none that cannot be read", () => {
+  const run = driver();
+  const journal = new TestJournal();
+  run.records([
+    journal.reading("a", { t: 1 }, { clock: "unsynced", received: 5000 }),
+    journal.reading("a", { t: 1 }, { time: NOON + 2 * DAY }),
+    journal.record("tidegate.reading", new Uint8Array([0xff])),
+    journal.record("tidegate.reading", null),
+    journal.heartbeat(),
+    journal.reading("a", { t: 8 }, { time: NOON + DAY }),
+  ]);
+  expect([...windows(run).values()].map((one) => [one.resolution, one.window])).toEqual([
+    ["1h", NOON + DAY],
+    ["1m", NOON + DAY],
+  ]);
+  expect(run.events<RejectedRecord>(NAMES.rejected).map((one) => [one.offset, one.code])).toEqual([
+    [1, "in_future"],
+    [2, "not_cbor"],
+    [3, "no_value"],
+  ]);
+});
+
+test("names with a slash stay apart", () => {
+  const run = driver();
+  const journal = new TestJournal();
+  run.records([journal.reading("a/b", { c: 1 }), journal.reading("a", { "b/c": 2 })]);
+  expect([...windows(run).values()].map((one) => [one.device, one.metric, one.sum])).toEqual([
+    ["a/b", "c", 1],
+    ["a/b", "c", 1],
+    ["a", "b/c", 2],
+    ["a", "b/c", 2],
+  ]);
+});
+
+describe("against a naive computation", () => {
+  const reading = fc.record({
+    device: fc.constantFrom("a", "b"),
+    gateway: fc.constantFrom("gw-one", "gw-two"),
+    // CBOR's shortest form of -0 is 0.
+    value: fc.double({ noNaN: true, min: -1e6, max: 1e6 }).map((value) => value + 0),
+    // Within what is kept, so that every reading counts.
+    lateMs: fc.integer({ min: 0, max: 5 * HOUR }),
+  });
+
+  test("any readings, duplicated and late in any way, in commits of any size", () => {
+    fc.assert(
+      fc.property(
+        fc.array(reading, { minLength: 1, maxLength: 60 }),
+        fc.array(fc.nat(), { maxLength: 30 }),
+        fc.integer({ min: 1, max: 20 }),
+        (readings, again, commitInputs) => {
+          const journals = new Map(
+            ["gw-one", "gw-two"].map((name) => [name, new TestJournal(name)] as const),
+          );
+          const records = readings.map((one) =>
+            (journals.get(one.gateway) as TestJournal).reading(
+              one.device,
+              { t: one.value },
+              { time: NOON - one.lateMs },
+            ),
+          );
+          const sent = [...records];
+          for (const at of again) {
+            sent.splice(at % (sent.length + 1), 0, records[at % records.length] as StoredRecord);
+          }
+          const run = driver({ "1m": 24, "1h": 24 }, commitInputs);
+          run.records(sent);
+
+          // In the order in which each was sent first: floating sums depend on it.
+          const model = new Map<string, number[]>();
+          for (const record of new Set(sent)) {
+            const one = readings[records.indexOf(record)] as (typeof readings)[number];
+            for (const [resolution, ms] of [
+              ["1m", 60_000],
+              ["1h", HOUR],
+            ] as const) {
+              const window = Math.floor((NOON - one.lateMs) / ms) * ms;
+              const key = `${one.gateway}/${one.device}/t/${resolution}/${window}`;
+              model.set(key, [...(model.get(key) ?? []), one.value]);
+            }
+          }
+          const got = [...windows(run)].map(([key, { count, min, max, sum }]) => [
+            key,
+            { count, min, max, sum },
+          ]);
+          const wanted = [...model].map(([key, values]) => [
+            key,
+            {
+              count: values.length,
+              min: Math.min(...values),
+              max: Math.max(...values),
+              sum: values.reduce((a, b) => a + b),
+            },
+          ]);
+          expect(Object.fromEntries(got)).toEqual(Object.fromEntries(wanted));
+        },
+      ),
+      { numRuns: 200 },
+    );
+  });
+});

@@ -1,0 +1,144 @@
+/**
+ * Runs a topology synchronously over arrays, with no log and no clock, like Kafka Streams' TopologyTestDriver. It does
+ * to the step what a real runtime does: state comes back as CBOR decodes it, values are frozen so that a change in
+ * place shows at once, outputs are encoded against their schema, only named topics may be written, and on a coalescing
+ * topic only the last output for a key within a commit counts.
+ */
+import assert from "node:assert/strict";
+import { eventHeaders } from "../events/cloudevents.ts";
+import { checkEvent, decodeCbor, encodeCbor } from "../events/codec.ts";
+import type { Output, StateView, StoredRecord, Topology, TopologyInput } from "../stream/port.ts";
+
+export interface DriverOptions {
+  /** Inputs in one commit. */
+  readonly commitInputs?: number;
+}
+
+export class TopologyTestDriver {
+  /** Everything put out and committed, in order. */
+  readonly outputs: Output[] = [];
+  readonly #topology: Topology;
+  readonly #coalesced: ReadonlyMap<string, boolean>;
+  readonly #commitInputs: number;
+  readonly #state = new Map<string, unknown>();
+  readonly #changed = new Set<string>();
+  readonly #offsets = new Map<string, number>();
+  #uncommitted: Output[] = [];
+  #inputs = 0;
+
+  constructor(topology: Topology, options: DriverOptions = {}) {
+    this.#topology = topology;
+    this.#coalesced = new Map(topology.outputs.map((one) => [one.topic, one.coalesce]));
+    this.#commitInputs = options.commitInputs ?? 1;
+  }
+
+  readonly #view: StateView = {
+    get: (key) => this.#state.get(key),
+    entries: (prefix) =>
+      [...this.#state]
+        .filter(([key]) => key.startsWith(prefix))
+        .sort(([a], [b]) => (a < b ? -1 : 1)),
+  };
+
+  /** @returns what is committed by the end of the call */
+  pipe(inputs: readonly TopologyInput[]): readonly Output[] {
+    const before = this.outputs.length;
+    for (const input of inputs) this.#step(input);
+    this.commit();
+    return this.outputs.slice(before);
+  }
+
+  records(records: readonly StoredRecord[]): readonly Output[] {
+    return this.pipe(records.map((record) => ({ kind: "record", record })));
+  }
+
+  commit(): void {
+    const last = new Map<string, Output>();
+    for (const output of this.#uncommitted) last.set(`${output.topic} ${output.key}`, output);
+    for (const output of this.#uncommitted) {
+      const coalesce = this.#coalesced.get(output.topic) === true;
+      if (coalesce && last.get(`${output.topic} ${output.key}`) !== output) continue;
+      this.outputs.push(output);
+    }
+    for (const key of this.#changed) {
+      const value = this.#state.get(key);
+      this.#state.set(key, deepFreeze(decodeCbor(encodeCbor(value))));
+    }
+    this.#uncommitted = [];
+    this.#changed.clear();
+    this.#inputs = 0;
+  }
+
+  /** The last event for each key of a topic, tombstones left out: what a compacted topic comes to. */
+  latest<T>(topic: string): Map<string, T> {
+    const found = new Map<string, T>();
+    for (const output of this.outputs) {
+      if (output.topic !== topic) continue;
+      if (output.event === null) found.delete(output.key);
+      else found.set(output.key, settled(output) as T);
+    }
+    return found;
+  }
+
+  /** Every event of a topic in order. */
+  events<T>(topic: string): T[] {
+    return this.outputs.filter((one) => one.topic === topic).map((one) => settled(one) as T);
+  }
+
+  /** The outputs as records of their topics, to feed what reads them. */
+  stored(partition = 0): StoredRecord[] {
+    return this.outputs.map((output) => {
+      const offset = this.#offsets.get(output.topic) ?? 0;
+      this.#offsets.set(output.topic, offset + 1);
+      const source = `/processors/${this.#topology.name}`;
+      return {
+        topic: output.topic,
+        partition,
+        offset,
+        timestamp: output.time,
+        key: output.key,
+        headers: { ...eventHeaders(output.type, output.id, source, output.time) },
+        value: output.event === null ? null : encodeCbor(output.event),
+      };
+    });
+  }
+
+  get state(): ReadonlyMap<string, unknown> {
+    return this.#state;
+  }
+
+  #step(input: TopologyInput): void {
+    const result = this.#topology.step(this.#view, input);
+    const keys = new Set<string>();
+    for (const [key, value] of result.state) {
+      keys.add(key);
+      if (value === undefined) {
+        this.#state.delete(key);
+        this.#changed.delete(key);
+      } else {
+        this.#state.set(key, deepFreeze(value));
+        this.#changed.add(key);
+      }
+    }
+    assert.equal(keys.size, result.state.length, "a step changes each key once");
+    for (const output of result.outputs) {
+      assert(this.#coalesced.has(output.topic), `${output.topic} is not an output`);
+      if (output.event !== null) checkEvent(output.type, settled(output));
+      this.#uncommitted.push(output);
+    }
+    this.#inputs += 1;
+    if (this.#inputs >= this.#commitInputs) this.commit();
+  }
+}
+
+/** The event as whoever reads the topic gets it. */
+function settled(output: Output): unknown {
+  return output.event === null ? null : decodeCbor(encodeCbor(output.event));
+}
+
+function deepFreeze<T>(value: T): T {
+  if (typeof value !== "object" || value === null || Object.isFrozen(value)) return value;
+  if (ArrayBuffer.isView(value)) return value;
+  for (const child of Object.values(value)) deepFreeze(child);
+  return Object.freeze(value);
+}
