@@ -53,6 +53,7 @@ describe("holes", () => {
 
 test("auto takes the finest resolution that a range can show", () => {
   expect(resolutionsFor("auto", 15 * MINUTE)[0]).toBe("raw");
+  expect(resolutionsFor("auto", 6 * 60 * MINUTE + 1)[0]).toBe("raw");
   expect(resolutionsFor("auto", 24 * 60 * MINUTE)[0]).toBe("1m");
   expect(resolutionsFor("auto", 30 * 24 * 60 * MINUTE)).toEqual(["1h"]);
   expect(resolutionsFor("1m", 1)).toEqual(["1m"]);

@@ -15,10 +15,12 @@ export const MAX_AUTO_POINTS = 5000;
 /** Hard limit of one answer: about 1 MB of JSON. */
 export const MAX_POINTS = 50_000;
 
+/** A page that asks for six hours may ask for a moment more. */
+const ROUNDING_MS = 1000;
 /** Up to here `auto` tries raw readings first: six hours at one reading in 5 s are 4,320 points. */
-const RAW_UP_TO_MS = 6 * 3_600_000;
+const RAW_UP_TO_MS = 6 * 3_600_000 + ROUNDING_MS;
 /** Up to here it takes minutes: two days are 2,880 windows. */
-const MINUTES_UP_TO_MS = 2 * 86_400_000;
+const MINUTES_UP_TO_MS = 2 * 86_400_000 + ROUNDING_MS;
 
 /** Silence longer than this many usual distances is a hole: one lost reading makes none yet, two do. */
 const GAP_DISTANCES = 2.5;

@@ -11,8 +11,8 @@ export type LinkState = "online" | "late" | "offline" | "never";
 const LATE_INTERVALS = 1.5;
 /** Three words missed in a row are no jitter. */
 const OFFLINE_INTERVALS = 4;
-/** Very short intervals would make a page blink: nothing is late before this, ms. */
-const MIN_LATE_MS = 3000;
+/** Nothing is late before this, ms: a page needs 4 s to tell that its own server is what is silent. */
+const MIN_LATE_MS = 5000;
 
 export interface Link {
   readonly state: LinkState;

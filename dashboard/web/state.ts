@@ -26,6 +26,14 @@ export const connection = signal<Connection>({ state: "connecting" });
 
 export const info = signal<Info | undefined>(undefined);
 
+/**
+ * The time at which others are judged. While the server is dead nothing can be known of anybody: what was online when it
+ * was last heard is not called offline because this page hears nothing.
+ */
+export const judgedAt = computed(() =>
+  connection.value.state === "dead" ? connection.value.since : now.value,
+);
+
 export async function loadInfo(): Promise<void> {
   const answer = await ask<Info>("info");
   clock.heard(answer.time, performance.now());

@@ -6,7 +6,7 @@ import type { Fleet } from "../fleet.ts";
 import { formatCount, formatDuration, formatValue } from "../format.core.ts";
 import { DEVICE_QUIET_MS } from "../link.core.ts";
 import { Age, AlertBadge, Badge, Panel } from "../parts.tsx";
-import { go, linkTo, now, route } from "../state.ts";
+import { go, judgedAt, linkTo, route } from "../state.ts";
 
 const METRICS_SHOWN = 4;
 /** Typing pauses this long before the server is asked, ms. */
@@ -14,7 +14,7 @@ const TYPING_MS = 250;
 
 function DeviceState(props: { readonly device: Device; readonly alert: Alert | undefined }) {
   if (props.alert) return <AlertBadge alert={props.alert} />;
-  const quiet = now.value - props.device.last_seen;
+  const quiet = judgedAt.value - props.device.last_seen;
   if (quiet > DEVICE_QUIET_MS) {
     return (
       <span title={`No reading for more than ${formatDuration(DEVICE_QUIET_MS)}`}>

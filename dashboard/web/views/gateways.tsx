@@ -6,7 +6,7 @@ import { formatBytes, formatCount, formatDuration, formatNumber } from "../forma
 import type { IconName } from "../icons.tsx";
 import { backlog, judgeLink, type LinkState } from "../link.core.ts";
 import { Badge, Panel } from "../parts.tsx";
-import { now } from "../state.ts";
+import { judgedAt } from "../state.ts";
 
 const LOOK: Readonly<Record<LinkState, readonly [tone: string, icon: IconName]>> = {
   online: ["ok", "ok"],
@@ -16,7 +16,7 @@ const LOOK: Readonly<Record<LinkState, readonly [tone: string, icon: IconName]>>
 };
 
 function Gateway({ view }: { readonly view: GatewayView }): JSX.Element {
-  const link = judgeLink(view, now.value);
+  const link = judgeLink(view, judgedAt.value);
   const [tone, icon] = LOOK[link.state];
   const { status } = view;
   const waiting = backlog(view);

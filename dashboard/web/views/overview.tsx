@@ -2,11 +2,9 @@
 import { useComputed } from "@preact/signals";
 import type { JSX } from "preact";
 import type { Fleet } from "../fleet.ts";
-import { formatDuration } from "../format.core.ts";
 import { Icon } from "../icons.tsx";
-import { judgeLink } from "../link.core.ts";
 import { AlertItem, Panel, Problem, PublishHint } from "../parts.tsx";
-import { linkTo, now } from "../state.ts";
+import { judgedAt, linkTo, now } from "../state.ts";
 import { summarise } from "../summary.core.ts";
 import { DevicesPanel } from "./devices.tsx";
 import { GatewaysPanel } from "./gateways.tsx";
@@ -41,7 +39,7 @@ function AlertsPanel({ fleet }: { readonly fleet: Fleet }): JSX.Element {
 
 export function Overview({ fleet }: { readonly fleet: Fleet }): JSX.Element {
   const summary = useComputed(() =>
-    summarise(fleet.gatewayList.value, fleet.active.value, fleet.deviceTotal.value, now.value),
+    summarise(fleet.gatewayList.value, fleet.active.value, fleet.deviceTotal.value, judgedAt.value),
   ).value;
   if (!fleet.loaded.value) {
     return (
@@ -53,7 +51,6 @@ export function Overview({ fleet }: { readonly fleet: Fleet }): JSX.Element {
     );
   }
   const isEmpty = fleet.deviceTotal.value === 0 && fleet.devices.value.length === 0;
-  const never = fleet.gatewayList.value.filter((v) => judgeLink(v, now.value).state === "never");
   return (
     <>
       <h1 class="visually-hidden">Overview</h1>
@@ -73,9 +70,10 @@ export function Overview({ fleet }: { readonly fleet: Fleet }): JSX.Element {
           {fleet.gatewayList.value.length > 0 && <LedgerPanel fleet={fleet} />}
         </div>
       </div>
-      {isEmpty && never.length === 0 && fleet.gatewayList.value.length === 0 && (
+      {isEmpty && fleet.gatewayList.value.length === 0 && (
         <p class="muted">
-          No gateway was heard either. One that runs says so every {formatDuration(10_000)} or so.
+          No gateway has been heard yet either. <code>tidegate start</code> runs everything on this
+          machine, <code>tidegate gateway</code> a gateway alone.
         </p>
       )}
     </>
