@@ -20,7 +20,8 @@ export const liveQuerySchema = Type.Object({
   ),
   device: Type.Optional(
     Type.Array(Type.String({ pattern: "^[^/]+/.+$", maxLength: 256 }), {
-      description: "`gateway/device`, may stand several times; default: all",
+      description:
+        "`gateway/device`, with `/` and `%` in a name as `%2F` and `%25`; may stand several times; default: all",
       maxItems: MAX_WATCHED_DEVICES,
     }),
   ),

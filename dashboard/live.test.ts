@@ -1,6 +1,7 @@
 import { once } from "node:events";
 import { connect } from "node:net";
 import { afterEach, beforeEach, expect, test } from "vitest";
+import { deviceKey } from "../events/ids.ts";
 import { createDashboardServer, type DashboardServer } from "./server.ts";
 import { FakeReadModel } from "./test-support/fake-read-model.ts";
 
@@ -101,6 +102,16 @@ test("a page of one device gets its readings and no others", async () => {
   expect(data.changes).toEqual([
     { kind: "reading", gateway: "g", device: "a", time: 2, metrics: { t: 2 } },
   ]);
+});
+
+test("a device whose name has a slash is told apart from one with a shorter name", async () => {
+  const stream = await listen(`?kind=reading&device=${encodeURIComponent(deviceKey("g", "a/b"))}`);
+  await stream.until("hello");
+  model.addReading("g", "a", 1, { t: 1 });
+  model.addReading("g", "a/b", 2, { t: 2 });
+  const { data } = await stream.until("changes");
+  expect(data.changes).toHaveLength(1);
+  expect(data.changes[0].device).toBe("a/b");
 });
 
 test("a page that was away briefly gets what it missed", async () => {

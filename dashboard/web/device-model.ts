@@ -1,6 +1,7 @@
 /** What the view of one device knows: last values, charts, alerts; kept current by pushes. */
 import { signal } from "@preact/signals";
 import type { Change, Page } from "../../cloud/read-model/port.ts";
+import { deviceKey } from "../../events/ids.ts";
 import type { Alert, Device } from "../../events/schema.ts";
 import type { DeviceDetail, Series } from "../api-schemas.ts";
 import { ApiError, ask } from "./api.ts";
@@ -92,7 +93,7 @@ export class DeviceModel {
   }
 
   #watch(): URLSearchParams {
-    const query = new URLSearchParams({ device: `${this.gateway}/${this.name}` });
+    const query = new URLSearchParams({ device: deviceKey(this.gateway, this.name) });
     const resolutions = new Set([...this.charts.value.values()].map((data) => data.resolution));
     const kinds = ["device", "alert"];
     if (resolutions.size === 0 || resolutions.has("raw")) kinds.push("reading");

@@ -55,6 +55,14 @@ export function AlertBadge({ alert }: { readonly alert: Alert }): JSX.Element {
   );
 }
 
+/** The condition in words, without the metric that stands before the value anyway. */
+export function conditionOf(alert: Alert): string {
+  const metric = `${alert.metric} `;
+  return alert.condition.startsWith(metric)
+    ? alert.condition.slice(metric.length)
+    : alert.condition;
+}
+
 /** The piece of time around an alert, so that its chart shows what came before. */
 const AROUND_MS = 30 * 60_000;
 
@@ -103,11 +111,14 @@ export function AlertItem(props: {
       <p class="alert-what">
         {props.withDevice && <a href={alertLink(alert, false)}>{alert.device}</a>} {alert.metric}{" "}
         <strong class="number">{formatNumber(alert.value)}</strong>
-        <span class="muted"> · {alert.condition}</span>
+        <span class="muted"> · {conditionOf(alert)}</span>
       </p>
       <p class="alert-rule muted">
-        rule {alert.rule}, threshold <span class="number">{formatNumber(alert.threshold)}</span>
-        {props.withDevice && ` · ${alert.gateway}`}
+        {alert.message && <span class="alert-message">{alert.message} </span>}
+        <span>
+          rule {alert.rule}
+          {props.withDevice && ` · ${alert.gateway}`}
+        </span>
       </p>
     </li>
   );

@@ -203,6 +203,15 @@ test("a fleet larger than a page: searched on the server, and what is shown stay
   await page.locator(".device", { hasText: "0.625" }).waitFor();
 });
 
+test("ages are told by the server's clock, not by a browser's that is wrong", async () => {
+  await page.clock.install({ time: Date.now() - 5 * 3_600_000 });
+  model.addReading("gw-1", "freezer-1", Date.now() - 30_000, { temperature: -12.5 });
+  await open();
+  const age = page.locator(".device .age");
+  await age.waitFor();
+  expect(await age.textContent()).toMatch(/^3\d s ago$/);
+});
+
 test("nothing is asked of any other origin", async () => {
   const origins = new Set<string>();
   page.on("request", (request) => origins.add(new URL(request.url()).origin));
@@ -233,6 +242,18 @@ describe("for everybody", () => {
       const over = await page.evaluate("document.documentElement.scrollWidth - innerWidth");
       expect(over).toBeLessThanOrEqual(0);
     }
+  });
+
+  test("forced colours: nothing disappears, axe finds nothing", async () => {
+    fillPlant(model, Date.now(), 1);
+    await page.emulateMedia({ forcedColors: "active" });
+    await open("#/devices/harbour/freezer-1");
+    await page.locator(".chart canvas").waitFor();
+    expect(await violations()).toEqual([]);
+    const border = await page.evaluate(
+      "getComputedStyle(document.querySelector('.tile')).borderTopStyle",
+    );
+    expect(border).toBe("solid");
   });
 
   test("the keyboard reaches the content and the devices", async () => {

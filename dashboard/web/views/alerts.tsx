@@ -3,7 +3,8 @@ import type { JSX } from "preact";
 import type { Alert } from "../../../events/schema.ts";
 import type { Fleet } from "../fleet.ts";
 import { formatClock, formatDay, formatNumber } from "../format.core.ts";
-import { AlertBadge, AlertItem, alertLink, Panel, Problem } from "../parts.tsx";
+import { AlertBadge, AlertItem, alertLink, conditionOf, Panel, Problem } from "../parts.tsx";
+import { RULES_EXAMPLE } from "../rules-example.ts";
 import { zone } from "../state.ts";
 
 export function Timeline(props: {
@@ -32,7 +33,7 @@ export function Timeline(props: {
                     {props.withDevice ? `${alert.device} ${alert.metric}` : alert.metric}
                   </a>{" "}
                   <strong class="number">{formatNumber(alert.value)}</strong>
-                  <span class="muted"> · {alert.condition}</span>
+                  <span class="muted"> · {conditionOf(alert)}</span>
                   {alert.historical && <span class="tag">old data</span>}
                 </span>
               </li>
@@ -67,10 +68,13 @@ export function AlertsView({ fleet }: { readonly fleet: Fleet }): JSX.Element {
         <div class="column">
           <Panel title="History" id="alerts-history">
             {fleet.loaded.value && history.length === 0 && (
-              <p class="empty">
-                No alert has changed yet. Alerts come from rules: start with{" "}
-                <code>--rules FILE</code>.
-              </p>
+              <div class="empty">
+                <p>No alert has changed yet. Alerts come from rules, in a file like this one:</p>
+                <code class="command">{RULES_EXAMPLE}</code>
+                <p>
+                  Start with <code>--rules rules.yaml</code> to use it.
+                </p>
+              </div>
             )}
             <Timeline changes={history} withDevice />
             {fleet.moreHistory.value !== undefined && (
