@@ -14,7 +14,7 @@ beforeEach(async () => {
   await server.register(dashboardRoutes, {
     readModel: model,
     version: "1.2.3",
-    hints: { mqttPort: 1883 },
+    hints: () => ({ mqttPort: 1883 }),
     now: () => NOW,
   });
 });

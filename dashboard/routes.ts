@@ -9,14 +9,20 @@ import { LiveHub } from "./live.ts";
 import { builtPageDirectory, pageRoutes } from "./page.ts";
 import { SECURITY_HEADERS } from "./security-headers.ts";
 
+/** Where devices publish. Port 0 or undefined: not known here. */
+export interface DashboardHints {
+  readonly mqttHost?: string;
+  readonly mqttPort?: number;
+}
+
 export interface DashboardOptions extends FastifyPluginOptions {
   readonly readModel: ReadModel;
   /** The program's version, shown at the foot of the page. */
   readonly version?: string;
   /** Topic namespace, default `telemetry`. */
   readonly namespace?: string;
-  /** Where devices publish, for the hints of an empty page. Port 0 or undefined: not known here. */
-  readonly hints?: { readonly mqttHost?: string; readonly mqttPort?: number };
+  /** For what an empty page tells to type; a function where the port is known only once the gateway runs. */
+  readonly hints?: DashboardHints | (() => DashboardHints);
   /** Folder of the built page; default: where the build puts it. */
   readonly publicDirectory?: string;
   /** ms since 1970; default the system's clock. */
@@ -38,13 +44,16 @@ export const dashboardRoutes: FastifyPluginAsync<DashboardOptions> = async (inst
     maxClients: options.maxLiveClients ?? 100,
     stallTimeoutMs: options.liveStallTimeoutMs ?? 10_000,
   });
-  const { mqttHost, mqttPort } = options.hints ?? {};
-  const info = () => ({
-    version: options.version ?? "",
-    namespace: options.namespace ?? "telemetry",
-    time: now(),
-    ...(mqttPort ? { mqtt: { host: mqttHost ?? "localhost", port: mqttPort } } : {}),
-  });
+  const info = () => {
+    const { mqttHost, mqttPort } =
+      (typeof options.hints === "function" ? options.hints() : options.hints) ?? {};
+    return {
+      version: options.version ?? "",
+      namespace: options.namespace ?? "telemetry",
+      time: now(),
+      ...(mqttPort ? { mqtt: { host: mqttHost ?? "localhost", port: mqttPort } } : {}),
+    };
+  };
 
   instance.addHook("onReady", async () => hub.start());
   instance.addHook("preClose", async () => hub.stop());

@@ -1,5 +1,5 @@
 /** Asks the API. Addresses are relative to the page, so that it works below any path of a reverse proxy. */
-import type { ProblemBody } from "../problems.ts";
+import type { Problem } from "./api-types.ts";
 
 type Query = Readonly<Record<string, string | number | undefined>>;
 
@@ -24,6 +24,6 @@ export async function ask<T>(path: string, query: Query = {}, signal?: AbortSign
   const params = new URLSearchParams(given.map(([name, value]) => [name, String(value)]));
   const response = await fetch(apiUrl(path, params), signal ? { signal } : {});
   if (response.ok) return (await response.json()) as T;
-  const problem = (await response.json().catch(() => undefined)) as ProblemBody | undefined;
+  const problem = (await response.json().catch(() => undefined)) as Problem | undefined;
   throw new ApiError(response.status, problem?.detail ?? `The server answered ${response.status}.`);
 }

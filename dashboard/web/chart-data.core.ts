@@ -1,6 +1,6 @@
 /** The points of one chart and how they grow while it is open. Pure: each change gives a new value. */
 import type { Rollup } from "../../events/schema.ts";
-import type { Series } from "../api-schemas.ts";
+import type { Series } from "./api-types.ts";
 
 type Column = readonly (number | null)[];
 

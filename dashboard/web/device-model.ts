@@ -3,8 +3,8 @@ import { signal } from "@preact/signals";
 import type { Change, Page } from "../../cloud/read-model/port.ts";
 import { deviceKey } from "../../events/ids.ts";
 import type { Alert, Device } from "../../events/schema.ts";
-import type { DeviceDetail, Series } from "../api-schemas.ts";
 import { ApiError, ask } from "./api.ts";
+import type { DeviceDetail, Series } from "./api-types.ts";
 import {
   addReading,
   addRollup,

@@ -141,20 +141,25 @@ export function Panel(props: {
   );
 }
 
+/** The command that publishes one reading of a device, as it works from where this page is looked at. */
+export function publishCommand(device: string): string {
+  const mqtt = info.value?.mqtt;
+  const isEverywhere = !mqtt || ["0.0.0.0", "::", "localhost", "127.0.0.1"].includes(mqtt.host);
+  const host = isEverywhere ? location.hostname : mqtt.host;
+  const options = [
+    ...(host === "localhost" || host === "127.0.0.1" ? [] : [`-h ${host}`]),
+    ...(mqtt && mqtt.port !== 1883 ? [`-p ${mqtt.port}`] : []),
+    "-q 1",
+  ];
+  return `mosquitto_pub ${options.join(" ")} -t sensors/${device} -m '{"temperature": -12.5}'`;
+}
+
 /** What to type to see a first reading. */
 export function PublishHint(): JSX.Element {
-  const mqtt = info.value?.mqtt;
-  const anyHost = !mqtt || ["0.0.0.0", "::", "localhost", "127.0.0.1"].includes(mqtt.host);
-  const host = anyHost ? location.hostname : mqtt.host;
-  const at = `${host === "localhost" || host === "127.0.0.1" ? "" : `-h ${host} `}${
-    mqtt && mqtt.port !== 1883 ? `-p ${mqtt.port} ` : ""
-  }`;
   return (
     <div class="hint">
       <p>Publish a first reading with any MQTT client:</p>
-      <code class="command">
-        {`mosquitto_pub ${at}-q 1 -t sensors/freezer-1 -m '{"temperature": -12.5}'`}
-      </code>
+      <code class="command">{publishCommand("freezer-1")}</code>
       <p class="muted">It appears here within a second. No reload is needed.</p>
     </div>
   );

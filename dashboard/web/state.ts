@@ -1,7 +1,7 @@
 /** What all views share: where we are, what time it is, whether the server lives. */
 import { computed, effect, signal } from "@preact/signals";
-import type { Info } from "../api-schemas.ts";
 import { ask } from "./api.ts";
+import type { Info } from "./api-types.ts";
 import { ServerClock } from "./clock.core.ts";
 import { formatRoute, parseRoute, type Route } from "./route.core.ts";
 

@@ -4,7 +4,7 @@ import type { Alert } from "../../../events/schema.ts";
 import { Chart, type Threshold } from "../chart.tsx";
 import { CHARTS_AT_FIRST, type DeviceModel } from "../device-model.ts";
 import { formatCount, formatDay, formatNumber, formatTime, formatValue } from "../format.core.ts";
-import { Age, AlertItem, Panel, Problem } from "../parts.tsx";
+import { Age, AlertItem, Panel, Problem, publishCommand } from "../parts.tsx";
 import { RANGES, type Range } from "../route.core.ts";
 import { go, linkTo, now, route, zone } from "../state.ts";
 import { Timeline } from "./alerts.tsx";
@@ -167,7 +167,7 @@ export function DeviceView({ model }: { readonly model: DeviceModel }): JSX.Elem
         {model.unknown.value ? (
           <div class="empty">
             <p>This device was never heard. Once it publishes, it appears here:</p>
-            <code class="command">{`mosquitto_pub -q 1 -t sensors/${model.name} -m '{"temperature": -12.5}'`}</code>
+            <code class="command">{publishCommand(model.name)}</code>
           </div>
         ) : (
           <Problem text={model.error.value} />
