@@ -22,7 +22,6 @@ export class TopologyTestDriver {
   readonly #commitInputs: number;
   readonly #state = new Map<string, unknown>();
   readonly #changed = new Set<string>();
-  readonly #offsets = new Map<string, number>();
   #uncommitted: Output[] = [];
   #inputs = 0;
 
@@ -87,9 +86,10 @@ export class TopologyTestDriver {
 
   /** The outputs as records of their topics, to feed what reads them. */
   stored(partition = 0): StoredRecord[] {
+    const offsets = new Map<string, number>();
     return this.outputs.map((output) => {
-      const offset = this.#offsets.get(output.topic) ?? 0;
-      this.#offsets.set(output.topic, offset + 1);
+      const offset = offsets.get(output.topic) ?? 0;
+      offsets.set(output.topic, offset + 1);
       const source = `/processors/${this.#topology.name}`;
       return {
         topic: output.topic,
