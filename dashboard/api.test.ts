@@ -203,6 +203,14 @@ describe("what goes wrong is told as a problem (RFC 9457)", () => {
   });
 });
 
+test("a read model whose store is away is told as such, and when to ask again", async () => {
+  model.fault = Object.assign(new Error("disk"), { name: "ReadModelError", code: "storage" });
+  const answer = await get("/devices");
+  expect(answer.status).toBe(503);
+  expect(answer.body.code).toBe("read_model_unavailable");
+  expect(answer.headers["retry-after"]).toBe("2");
+});
+
 test("every answer carries the security headers, routes of others beside it do not change", async () => {
   const shared = fastify();
   shared.get("/metrics", () => "up 1");

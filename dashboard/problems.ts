@@ -2,10 +2,12 @@
 import type { FastifyError, FastifyReply, FastifyRequest } from "fastify";
 import Type, { type Static } from "typebox";
 
+/** When a client may ask again that was told the read model is away, s. */
+const RETRY_AFTER_S = 2;
+
 export const PROBLEM_CODES = [
   "invalid_request",
   "not_found",
-  "method_not_allowed",
   "too_many_live_clients",
   "read_model_unavailable",
   "internal",
@@ -25,7 +27,6 @@ export type ProblemBody = Static<typeof problemSchema>;
 const TITLES: Readonly<Record<ProblemCode, string>> = {
   invalid_request: "The request is not valid",
   not_found: "Not found",
-  method_not_allowed: "Method not allowed",
   too_many_live_clients: "Too many open pages",
   read_model_unavailable: "The read model does not answer",
   internal: "Internal error",
@@ -76,6 +77,14 @@ export function handleApiError(
   if (error instanceof Problem) {
     if (error.status >= 500) request.log.warn({ err: error }, error.message);
     return sendProblem(request, reply, error.status, error.code, error.message);
+  }
+  // By name, as the error's class lives behind the read model's port.
+  if (error.name === "ReadModelError") {
+    request.log.warn({ err: error }, "the read model does not answer");
+    reply.header("retry-after", RETRY_AFTER_S);
+    const detail =
+      "The store behind the dashboard does not answer now. It is tried again by itself.";
+    return sendProblem(request, reply, 503, "read_model_unavailable", detail);
   }
   const status = "statusCode" in error ? (error.statusCode ?? 500) : 500;
   if (status < 500) return sendProblem(request, reply, status, "invalid_request", error.message);

@@ -24,8 +24,8 @@ const MAX_WATCH_CHARACTERS = 6000;
 const REFETCH_MS = 5000;
 /** A failed fetch is tried again after this, ms. */
 const RETRY_MS = 2000;
-/** Pushed changes that the history on the page may grow by before its end is cut off. */
-const MAX_HISTORY = 500;
+/** Changes in the history on the page; beyond them it begins anew with the newest. */
+const MAX_HISTORY = 1000;
 
 export class Fleet {
   readonly loaded = signal(false);
@@ -199,7 +199,7 @@ export class Fleet {
       } else if (change.kind === "alert") {
         const { alert } = change.alert;
         alerts.set(alert, newerAlert(alerts.get(alert), change.alert));
-        history = withChange(history, change.alert).slice(0, MAX_HISTORY);
+        history = withChange(history, change.alert);
       } else if (change.kind === "ledger") {
         ledger.set(`${change.entry.gateway} ${change.entry.epoch}`, change.entry);
       }
@@ -208,6 +208,8 @@ export class Fleet {
     this.alerts.value = alerts;
     this.ledger.value = ledger;
     this.history.value = history;
+    // Cutting its end off would leave a hole before what "Show older" fetches.
+    if (history.length > MAX_HISTORY) this.#loadIn(REFETCH_MS);
     this.devices.value = [...devices.values()].sort(deviceOrder);
     if (devices.size > deviceCount) {
       this.deviceTotal.value += devices.size - deviceCount;
