@@ -1,0 +1,79 @@
+/** The cloud's Prometheus metrics, read from its status and its ledger at scrape, so that counting costs nothing. */
+import { Counter, Gauge, type Registry } from "@prometheus-io/client";
+import { sumTotals } from "./audit.core.ts";
+import type { Cloud, TopologyStatus } from "./cloud.ts";
+import type { LedgerTotals } from "./read-model/port.ts";
+
+/** Registers the cloud's metrics. */
+export function registerCloudMetrics(registry: Registry, cloud: Cloud): void {
+  const registers = [registry];
+  const perTopology = (
+    name: string,
+    help: string,
+    read: (status: TopologyStatus) => number,
+  ): void => {
+    const counts = name.endsWith("_total");
+    const labelNames = ["topology"];
+    if (counts) {
+      new Counter({
+        name,
+        help,
+        labelNames,
+        registers,
+        collect() {
+          this.reset();
+          for (const one of cloud.status().topologies) this.inc({ topology: one.name }, read(one));
+        },
+      });
+    } else {
+      new Gauge({
+        name,
+        help,
+        labelNames,
+        registers,
+        collect() {
+          for (const one of cloud.status().topologies) this.set({ topology: one.name }, read(one));
+        },
+      });
+    }
+  };
+  perTopology(
+    "tidegate_topology_lag_records",
+    "Records of the inputs that are not processed yet.",
+    (status) => status.lag,
+  );
+  perTopology(
+    "tidegate_topology_records_total",
+    "Records processed since the start.",
+    (status) => status.recordsProcessed,
+  );
+  perTopology(
+    "tidegate_topology_commits_total",
+    "Commits since the start: outputs, state and position together.",
+    (status) => status.commits,
+  );
+  perTopology(
+    "tidegate_topology_up",
+    "1 while the topology runs, 0 while it waits for the log or has failed.",
+    (status) => Number(status.state === "running"),
+  );
+
+  const ofLedger = (name: string, help: string, read: (totals: LedgerTotals) => number): void => {
+    new Gauge({
+      name,
+      help,
+      registers,
+      async collect() {
+        const entries = await cloud.readModel?.ledger();
+        if (entries) this.set(read(sumTotals(entries)));
+      },
+    });
+  };
+  const events = "Events of all gateways' journals";
+  ofLedger("tidegate_ledger_accepted_events", `${events} that they claim.`, (t) => t.accepted);
+  ofLedger("tidegate_ledger_arrived_events", `${events} that arrived.`, (t) => t.arrived);
+  ofLedger("tidegate_ledger_on_the_way_events", `${events} to come.`, (t) => t.onTheWay);
+  ofLedger("tidegate_ledger_missing_events", `${events} missing: should be 0.`, (t) => t.missing);
+  ofLedger("tidegate_ledger_duplicate_events", `${events} that came again.`, (t) => t.duplicates);
+  ofLedger("tidegate_ledger_lost_events", `${events} declared lost.`, (t) => t.declaredLost);
+}
