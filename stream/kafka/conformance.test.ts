@@ -34,6 +34,7 @@ describe.skipIf(!canRun)("on Kafka", () => {
               sessionTimeoutMs: 6000,
               callDeadlineMs: 2000,
               longestPauseMs: 500,
+              unknownTopicMs: 200,
             },
           }),
         leave: () => broker.kill(),

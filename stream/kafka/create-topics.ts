@@ -1,9 +1,11 @@
 /** Topics as the port describes them, in Kafka's settings. */
 import type { TopicSpec } from "../port.ts";
+import type { Broker } from "./kafkajs-internals.ts";
 import type { Connection } from "./session.ts";
 
 const TIMEOUT_MS = 10_000;
 const ALREADY_EXISTS = "TOPIC_ALREADY_EXISTS";
+const NOT_CONTROLLER = "NOT_CONTROLLER";
 
 export function topicSettings(spec: TopicSpec): { name: string; value: string }[] {
   const settings: { name: string; value: string }[] = [
@@ -23,19 +25,26 @@ export async function createTopics(
 ): Promise<void> {
   const unique = [...new Map(specs.map((spec) => [spec.name, spec])).values()];
   if (unique.length === 0) return;
-  const controller = await connection.controller();
   const topics = unique.map((spec) => ({
     topic: spec.name,
     numPartitions: spec.partitions,
     replicationFactor,
     configEntries: topicSettings(spec),
   }));
+  const create = async (broker: Broker) => {
+    try {
+      await broker.createTopics({ topics, timeout: TIMEOUT_MS });
+    } catch (error) {
+      const { errors } = error as { errors?: readonly { type?: string }[] };
+      const refusal = errors ? errors.find((one) => one.type !== ALREADY_EXISTS) : error;
+      if (refusal) throw refusal;
+    }
+  };
   try {
-    await controller.createTopics({ topics, timeout: TIMEOUT_MS });
+    await create(await connection.anyBroker());
   } catch (error) {
-    const { errors } = error as { errors?: readonly { type?: string }[] };
-    const refusal = errors ? errors.find((one) => one.type !== ALREADY_EXISTS) : error;
-    if (refusal) throw refusal;
+    if ((error as { type?: string }).type !== NOT_CONTROLLER) throw error;
+    await create(await connection.controller());
   }
   connection.forget();
   await connection.open(unique.map((spec) => spec.name));

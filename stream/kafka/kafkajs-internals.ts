@@ -108,7 +108,7 @@ export interface Broker {
 }
 
 export interface Cluster {
-  readonly brokerPool: { metadata: unknown };
+  readonly brokerPool: { metadata: unknown; findConnectedBroker(): Promise<Broker> };
   connect(): Promise<void>;
   addMultipleTargetTopics(topics: readonly string[]): Promise<void>;
   findBroker(options: { nodeId: string }): Promise<Broker>;
@@ -207,6 +207,7 @@ export function missingInternals(): string[] {
   const BrokerClass = require("kafkajs/src/broker") as { prototype: object };
   const Queue = require("kafkajs/src/network/requestQueue") as { prototype: object };
   const Pool = require("kafkajs/src/network/connectionPool") as { prototype: object };
+  const Brokers = require("kafkajs/src/cluster/brokerPool") as { prototype: object };
   const wanted: readonly (readonly [string, object, readonly string[]])[] = [
     [
       "Broker",
@@ -240,6 +241,7 @@ export function missingInternals(): string[] {
     ],
     ["RequestQueue", Queue.prototype, ["scheduleCheckPendingRequests", "rejectAll"]],
     ["ConnectionPool", Pool.prototype, ["send"]],
+    ["BrokerPool", Brokers.prototype, ["findConnectedBroker"]],
   ];
   const missing = wanted.flatMap(([name, prototype, methods]) =>
     methods

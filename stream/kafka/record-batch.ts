@@ -192,7 +192,11 @@ function readRecord(
   const headers: Record<string, string> = {};
   for (let left = body.varint(); left > 0; left--) {
     const name = body.varText() ?? "";
-    headers[name] = body.varText() ?? "";
+    const text = body.varText() ?? "";
+    // A header may have any name, and this one is no property like the others.
+    if (name === "__proto__")
+      Object.defineProperty(headers, name, { value: text, enumerable: true });
+    else headers[name] = text;
   }
   return { topic, partition, offset, timestamp, key, headers, value };
 }

@@ -113,17 +113,17 @@ export class Outage {
 
   note(fault: Fault): void {
     this.attempts++;
-    const { logger, now, brokers } = this.#settings;
-    if (fault.message !== this.lastError) {
-      const fields = { code: fault.code, brokers };
-      const text = `${this.#what} waits for Kafka: ${fault.message}; it is tried again by itself`;
-      // The first failure is often a connection that was cut and is there again at the next try.
-      if (this.#since === undefined && this.attempts === 1) logger.debug(fields, text);
-      else if (this.#since === undefined) logger.warn(fields, text);
-      else logger.debug(fields, text);
-    }
-    if (this.attempts > 1) this.#since ??= now();
     this.lastError = fault.message;
+    const { logger, now, brokers } = this.#settings;
+    const fields = { code: fault.code, brokers, attempt: this.attempts };
+    const text = `${this.#what} waits for Kafka: ${fault.message}; it is tried again by itself`;
+    // The first failure is often a connection that was cut and is there again at the next try.
+    if (this.attempts < 2 || this.#since !== undefined) {
+      logger.debug(fields, text);
+      return;
+    }
+    this.#since = now();
+    logger.warn(fields, text);
   }
 
   over(): void {

@@ -67,8 +67,13 @@ export class Connection {
     return this.#cluster.findBroker({ nodeId });
   }
 
+  /** Whichever broker we are connected to: since Kafka 3.3 it passes on what is for the controller. */
+  anyBroker(): Promise<Broker> {
+    return this.#cluster.brokerPool.findConnectedBroker();
+  }
+
+  /** For older ones. Asks for the metadata of all topics, the controller among it. */
   async controller(): Promise<Broker> {
-    // Without topics the metadata of all is asked for, the controller among it.
     await this.#cluster.addMultipleTargetTopics([]);
     return await this.#cluster.findControllerBroker();
   }

@@ -21,9 +21,20 @@ const START_DEADLINE_MS = 90_000;
 const STOP_DEADLINE_MS = 20_000;
 const CLUSTER_ID = "MkU3OEVBNTcwNTJENDM2Qg";
 
-/** Starts `"$@"` and kills it as soon as standard input ends, which it also does when we die. */
-const GUARD =
-  'exec 3<&0; "$@" </dev/null & child=$!; { cat <&3 >/dev/null; kill -9 $child 2>/dev/null; } & trap "kill -TERM $child" TERM; wait $child; code=$?; wait $child 2>/dev/null; exit $code';
+/**
+ * Starts `"$@"` without our standard input, and kills it as soon as that says something or ends, as it does when we die.
+ * Unless it said `keep`, nobody will come back for the data in $FOLDER.
+ */
+const GUARD = `exec 3<&0
+"$@" </dev/null &
+child=$!
+{ read -r word <&3; kill -9 $child 2>/dev/null; [ "$word" = keep ] || { sleep 1; rm -rf "$FOLDER"; }; } &
+trap "kill -TERM $child" TERM
+wait $child
+code=$?
+trap - TERM
+wait $child 2>/dev/null
+exit $code`;
 
 export interface KafkaBrokerOptions {
   /** Lines for server.properties that win over those made here. */
@@ -81,17 +92,18 @@ export class KafkaBroker {
     const out = await open(join(folder, "out.log"), "w");
     const child = spawn("sh", ["-c", GUARD, "sh", ...java], {
       stdio: ["pipe", out.fd, out.fd],
+      env: { ...process.env, FOLDER: folder },
     });
     await out.close();
     this.#process = child;
-    this.#exited = once(child, "exit").then(() => child.stdin?.destroy());
+    this.#exited = once(child, "exit").then(() => child.stdin?.end("keep\n"));
     child.stdin?.on("error", () => {});
     await serving(log, child, START_DEADLINE_MS);
   }
 
   /** As a power cut: kill -9, data kept. */
   async kill(): Promise<void> {
-    this.#process?.stdin?.end();
+    this.#process?.stdin?.end("keep\n");
     await this.#exited;
     this.#process = undefined;
   }
@@ -99,7 +111,7 @@ export class KafkaBroker {
   /** As an operator would: Kafka closes its files and ends, data kept. */
   async halt(): Promise<void> {
     this.#process?.kill("SIGTERM");
-    const late = setTimeout(() => this.#process?.stdin?.end(), STOP_DEADLINE_MS);
+    const late = setTimeout(() => this.#process?.stdin?.end("keep\n"), STOP_DEADLINE_MS);
     await this.#exited;
     clearTimeout(late);
     this.#process = undefined;
@@ -138,6 +150,9 @@ export class KafkaBroker {
       "group.initial.rebalance.delay.ms": "0",
       "group.min.session.timeout.ms": "1000",
       "auto.create.topics.enable": "false",
+      // A broker that was killed may register again once its old session is over: after 9 s by default.
+      "broker.session.timeout.ms": "1000",
+      "broker.heartbeat.interval.ms": "200",
       ...this.#options.properties,
     };
     await writeFile(

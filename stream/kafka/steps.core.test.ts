@@ -1,0 +1,107 @@
+import { describe, expect, test } from "vitest";
+import { decodeCbor, encodeCbor, encodeEvent } from "../../events/codec.ts";
+import type { Output, StoredRecord, Topology } from "../port.ts";
+import { PartitionState } from "./partition-state.ts";
+import { inputOf, outputRecord, runSteps, StepError } from "./steps.core.ts";
+
+function stored(offset: number, over: Partial<StoredRecord> = {}): StoredRecord {
+  const value = encodeCbor(offset);
+  return { topic: "in", partition: 1, offset, timestamp: 5, key: "k", headers: {}, value, ...over };
+}
+
+function out(topic: string, key: string, id: string): Output {
+  return { topic, key, id, type: "tidegate.device", time: 1000, event: { id } };
+}
+
+function topology(over: Partial<Topology>): Topology {
+  return {
+    name: "t",
+    inputs: ["in", "other"],
+    outputs: [
+      { topic: "all", coalesce: false },
+      { topic: "last", coalesce: true },
+    ],
+    changelog: "t-changelog.v1",
+    step: () => ({ state: [], outputs: [] }),
+    ...over,
+  };
+}
+
+const tick = (time: number, over: Partial<StoredRecord> = {}) =>
+  stored(9, {
+    key: null,
+    headers: { ce_type: "tidegate.tick" },
+    value: encodeEvent("tidegate.tick", { time }),
+    ...over,
+  });
+
+describe("steps", () => {
+  test("see state as the steps before left it; of a coalesced topic the last output of a key stays", () => {
+    const state = new PartitionState();
+    const counting = topology({
+      step: (view, input) => {
+        const count = ((view.get("n") as number | undefined) ?? 0) + 1;
+        const id = input.kind === "record" ? `${input.record.offset}` : "tick";
+        const key = count % 2 ? "odd" : "even";
+        return {
+          state: [["n", count]],
+          outputs: [out("all", key, id), out("last", key, id)],
+        };
+      },
+    });
+    const outputs = runSteps(
+      counting,
+      state,
+      [1, 2, 3, 4, 5].map((n) => stored(n)),
+    );
+    expect(state.get("n")).toBe(5);
+    expect(outputs.map((one) => `${one.topic}:${one.id}`)).toEqual([
+      "all:1",
+      "all:2",
+      "all:3",
+      "all:4",
+      "last:4",
+      "all:5",
+      "last:5",
+    ]);
+  });
+
+  test("that throw say where, and leave the state to be rolled back", () => {
+    const state = new PartitionState();
+    const failing = topology({
+      step: (_view, input) => {
+        if (input.kind === "record" && input.record.offset === 2) throw new Error("planted");
+        return { state: [["seen", true]], outputs: [] };
+      },
+    });
+    expect(() => runSteps(failing, state, [stored(1), stored(2)])).toThrow(StepError);
+    expect(() => runSteps(failing, state, [stored(2)])).toThrow(/in\/1 offset 2: planted/);
+    state.rollback();
+    expect(state.get("seen")).toBeUndefined();
+  });
+
+  test("may put out only what the topology names", () => {
+    const stray = topology({ step: () => ({ state: [], outputs: [out("else", "k", "1")] }) });
+    expect(() => runSteps(stray, new PartitionState(), [stored(1)])).toThrow(/else/);
+  });
+
+  test("see ticks only of their first input, and only where they asked for them", () => {
+    const ticking = topology({ tickMs: 100 });
+    expect(inputOf(ticking, tick(77))).toEqual({ kind: "tick", partition: 1, offset: 9, time: 77 });
+    expect(inputOf(ticking, tick(77, { topic: "other" }))).toBeUndefined();
+    expect(inputOf(topology({}), tick(77))).toBeUndefined();
+    expect(inputOf(ticking, tick(77, { value: encodeCbor("noon") }))).toBeUndefined();
+    expect(inputOf(ticking, stored(3))).toMatchObject({ kind: "record" });
+  });
+
+  test("put out CloudEvents, and tombstones for null", () => {
+    const record = outputRecord("t", out("all", "k", "7"));
+    expect(record.headers).toMatchObject({
+      ce_id: "7",
+      ce_source: "/processors/t",
+      ce_time: "1970-01-01T00:00:01.000Z",
+    });
+    expect(decodeCbor(record.value ?? new Uint8Array())).toEqual({ id: "7" });
+    expect(outputRecord("t", { ...out("all", "k", "8"), event: null }).value).toBeNull();
+  });
+});
