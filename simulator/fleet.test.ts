@@ -132,7 +132,7 @@ describe("fleet", () => {
       ledger,
       progressEveryMs: 10,
       onProgress: (now) => {
-        if (now.dropped > 0 && now.fault !== undefined && now.connected === 0)
+        if (now.dropped > 0 && now.queued === 20 && now.fault !== undefined && now.connected === 0)
           progress.resolve(now);
       },
     });
