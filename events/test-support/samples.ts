@@ -1,0 +1,177 @@
+/** One event of every type with all its members, and one with only those that it must have. */
+import type { EventOf, EventType } from "../schema.ts";
+
+type Samples = {
+  readonly [T in EventType]: { readonly full: EventOf<T>; readonly least?: EventOf<T> };
+};
+
+const stamp = {
+  received: 1_772_366_400_123,
+  clock: "synced",
+  boot: "7d9c1f0e-0000-4000-8000-000000000001",
+  uptime: 86_400_000.25,
+} as const;
+const series = { gateway: "gw-1a2b3c4d", device: "freezer-1", metric: "temperature" } as const;
+
+export const SAMPLES: Samples = {
+  "tidegate.reading": {
+    full: {
+      ...stamp,
+      clock: "device",
+      device: "Kühlraum/1 ❄",
+      metrics: { temperature: -12.5, open: false, mode: "auto", count: 42, big: 2 ** 40 },
+      time: 1_772_366_399_000,
+    },
+    least: { ...stamp, device: "a", metrics: { value: 0 } },
+  },
+  "tidegate.heartbeat": { full: { ...stamp, interval: 10_000 } },
+  "tidegate.epoch": {
+    full: { ...stamp, reason: "salvage", previous: { epoch: "0a1b2c3d4e", highest: 2 ** 33 } },
+    least: { ...stamp, clock: "unsynced", received: 1500, reason: "first-start" },
+  },
+  "tidegate.loss": { full: { ...stamp, from: 7, to: 4_294_967_296, reason: "full" } },
+  "tidegate.rejected-payload": {
+    full: {
+      ...stamp,
+      topic: "sensors/freezer-1",
+      payload: new Uint8Array([0x7b, 0x22, 0x00, 0xff]),
+      size: 4,
+      code: "not_json",
+      message: "Unexpected token",
+      client: "client-1",
+    },
+    least: {
+      ...stamp,
+      topic: "sensors/a",
+      payload: new Uint8Array(),
+      size: 0,
+      code: "empty",
+      message: "the payload is empty",
+    },
+  },
+  "tidegate.gateway-status": {
+    full: {
+      gateway: "gw-1a2b3c4d",
+      time: 1_772_366_400_000,
+      epoch: "0a1b2c3d4e",
+      accepted: 1000,
+      forwarded: 990,
+      buffered_bytes: 1200,
+      capacity_bytes: 1_073_741_824,
+      hours_left: 71.25,
+      clients: 12,
+      interval: 5000,
+      started: 1_772_366_000_000,
+      version: "0.1.0",
+    },
+    least: {
+      gateway: "gw-1a2b3c4d",
+      time: 0,
+      epoch: "0a1b2c3d4e",
+      accepted: 0,
+      forwarded: 0,
+      buffered_bytes: 0,
+      capacity_bytes: 1_073_741_824,
+      clients: 0,
+      interval: 5000,
+      started: 0,
+      version: "0.1.0",
+    },
+  },
+  "tidegate.rollup": {
+    full: {
+      ...series,
+      resolution: "1h",
+      window: 1_772_366_400_000,
+      count: 3600,
+      min: -20.25,
+      max: -12.5,
+      sum: -60_000.75,
+      revision: 3600,
+    },
+  },
+  "tidegate.alert": {
+    full: {
+      ...series,
+      alert: "warm@gw-1a2b3c4d/freezer-1/temperature",
+      episode: "0a1b2c3d4e-17",
+      rule: "warm",
+      state: "firing",
+      severity: "critical",
+      condition: "temperature above -15",
+      threshold: -15,
+      value: -12.5,
+      since: 1_772_366_400_000,
+      changed: 1_772_366_460_000,
+      historical: false,
+      message: "freezer-1 is at -12.5, threshold -15",
+    },
+  },
+  "tidegate.device": {
+    full: {
+      gateway: "gw-1a2b3c4d",
+      device: "freezer-1",
+      last_seen: 1_772_366_400_000,
+      readings: 17,
+      metrics: {
+        temperature: { value: -12.5, time: 1_772_366_400_000 },
+        open: { value: true, time: 1_772_366_300_000 },
+        mode: { value: "auto", time: -1 },
+      },
+    },
+    least: { gateway: "g", device: "d", last_seen: 0, readings: 0, metrics: {} },
+  },
+  "tidegate.ledger": {
+    full: {
+      gateway: "gw-1a2b3c4d",
+      epoch: "0a1b2c3d4e",
+      received: [
+        [1, 4],
+        [7, 4_294_967_299],
+      ],
+      declared_lost: [[2, 3]],
+      missing: [[5, 6]],
+      duplicates: 9,
+      accepted: 4_294_967_299,
+      closed: true,
+      first_received: 1_772_366_400_000,
+      last_received: 1_772_366_500_000,
+    },
+    least: {
+      gateway: "g",
+      epoch: "0a1b2c3d4e",
+      received: [],
+      declared_lost: [],
+      missing: [],
+      duplicates: 0,
+      accepted: 0,
+    },
+  },
+  "tidegate.rejected-record": {
+    full: {
+      topology: "ledger",
+      topic: "telemetry.events.v1",
+      partition: 3,
+      offset: 123_456,
+      code: "not_cbor",
+      message: "not CBOR: unexpected end",
+      value: new Uint8Array([0xff]),
+    },
+    least: {
+      topology: "rollups",
+      topic: "telemetry.events.v1",
+      partition: 0,
+      offset: 0,
+      code: "no_value",
+      message: "the record has no value",
+    },
+  },
+  "tidegate.tick": { full: { time: 1_772_366_400_000 } },
+};
+
+/** [type, which, event] of every sample. */
+export const ALL_SAMPLES = (Object.keys(SAMPLES) as EventType[]).flatMap((type) =>
+  Object.entries(SAMPLES[type]).map(
+    ([which, event]) => [type, which, event as EventOf<EventType>] as const,
+  ),
+);
