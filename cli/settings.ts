@@ -46,8 +46,9 @@ interface SchemaNode {
 }
 
 /** The leaves of an object schema, in its order. */
-export function leavesOf(schema: SchemaNode, prefix = ""): Leaf[] {
-  return Object.entries(schema.properties ?? {}).flatMap(([key, node]) => {
+export function leavesOf(schema: object, prefix = ""): Leaf[] {
+  const { properties = {} } = schema as SchemaNode;
+  return Object.entries(properties).flatMap(([key, node]) => {
     const path = prefix + key;
     if (node.type === "object") return leavesOf(node, `${path}.`);
     const { type = "string", description = "" } = node;
@@ -65,7 +66,7 @@ const OTHER_VARIABLES = new Set(["TIDEGATE_DEBUG"]);
 
 /** @throws SettingsError with every fault found */
 export function loadSettings<T>(schema: TObject, sources: Sources): T {
-  const leaves = new Map(leavesOf(schema as SchemaNode).map((leaf) => [leaf.path, leaf]));
+  const leaves = new Map(leavesOf(schema).map((leaf) => [leaf.path, leaf]));
   const faults: string[] = [];
   const where = new Map<string, string>();
   const tree: Tree = {};

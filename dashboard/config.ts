@@ -3,18 +3,6 @@ import Type, { type Static } from "typebox";
 
 export const dashboardConfigSchema = Type.Object(
   {
-    host: Type.String({
-      default: "127.0.0.1",
-      minLength: 1,
-      description:
-        "Address to listen on. The default serves this machine only: the pages ask for no password.",
-    }),
-    port: Type.Integer({
-      default: 8080,
-      minimum: 0,
-      maximum: 65535,
-      description: "HTTP port; 0 takes any free one.",
-    }),
     heartbeat_interval_ms: Type.Integer({
       default: 2000,
       minimum: 200,
@@ -47,8 +35,6 @@ export type DashboardConfig = Static<typeof dashboardConfigSchema>;
 /** The settings as `createDashboardServer` and `dashboardRoutes` take them. */
 export function dashboardOptionsOf(config: DashboardConfig) {
   return {
-    host: config.host,
-    port: config.port,
     heartbeatMs: config.heartbeat_interval_ms,
     frameMs: config.frame_interval_ms,
     maxLiveClients: config.max_live_clients,

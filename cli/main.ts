@@ -1,0 +1,56 @@
+/** The `tidegate` command. Each subcommand is a file of its own and loads what it needs only when it runs. */
+import { Command } from "commander";
+import { auditCommand } from "./audit.ts";
+import { cloudCommand } from "./cloud.ts";
+import { configCommand } from "./config.ts";
+import { dashboardCommand } from "./dashboard.ts";
+import { explainError } from "./errors.ts";
+import { gatewayCommand } from "./gateway.ts";
+import { replayCommand } from "./replay.ts";
+import { simulateCommand } from "./simulate.ts";
+import { demoCommand, startCommand } from "./start.ts";
+import { tailCommand } from "./tail.ts";
+import { VERSION } from "./version.ts";
+
+const EXAMPLES = `
+Examples:
+  tidegate start                                   gateway, log, processors and dashboard on this machine
+  tidegate demo                                    the same with a small simulated fleet
+  tidegate gateway --brokers kafka-1:9092          an edge gateway that forwards to Kafka
+  tidegate cloud --brokers kafka-1:9092            the processors
+  tidegate tail events                             events as lines of JSON, as they come
+  tidegate audit                                   what was accepted, what arrived, what is missing
+
+Exit status: 0 done; 1 failed, or audit found something missing; 2 audit could not look.`;
+
+const program = new Command("tidegate")
+  .description(
+    "An IoT telemetry gateway: an acknowledged reading is never lost and counts exactly once.",
+  )
+  .version(VERSION)
+  .addHelpText("after", EXAMPLES)
+  .showHelpAfterError("(tidegate --help shows the commands and flags)")
+  .configureHelp({ sortSubcommands: false, showGlobalOptions: false });
+
+for (const command of [
+  startCommand(),
+  demoCommand(),
+  gatewayCommand(),
+  cloudCommand(),
+  dashboardCommand(),
+  simulateCommand(),
+  replayCommand(),
+  tailCommand(),
+  auditCommand(),
+  configCommand(),
+]) {
+  program.addCommand(command);
+}
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  const { text, exitCode } = explainError(error, process.env.TIDEGATE_DEBUG === "1");
+  // Standard error of a pipe is written asynchronously; exit only once it is out.
+  process.stderr.write(`tidegate: ${text}\n`, () => process.exit(exitCode));
+}

@@ -1,0 +1,90 @@
+/**
+ * The event log for commands that only look: Kafka where brokers are set; else the running process of the data
+ * directory, asked over HTTP; else, when none runs, the embedded store itself.
+ */
+
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import type { AuditReport } from "../cloud/audit.core.ts";
+import { EventLogError } from "../stream/port.ts";
+import { auditLog } from "./audit-log.ts";
+import { createEventLog, type LogSettings } from "./connect-log.ts";
+import { CommandError } from "./errors.ts";
+import { topicOf } from "./log-routes.ts";
+import { createLogger } from "./logger.ts";
+import { recordJson } from "./record-json.ts";
+import { readRunFile } from "./run-file.ts";
+import { tailRecords } from "./tail-records.ts";
+
+export interface OpenedLog {
+  /** Lines of JSON, each ended. Resolves at the end, or with `follow` when the signal says so. */
+  tail(
+    entity: string,
+    request: { readonly last: number; readonly follow: boolean },
+    signal: AbortSignal,
+    onLines: (lines: string) => Promise<void>,
+  ): Promise<void>;
+  audit(): Promise<AuditReport>;
+  close(): Promise<void>;
+}
+
+export async function openLog(
+  settings: LogSettings & { readonly log_level: string },
+  program: string,
+): Promise<OpenedLog> {
+  const running = settings.kafka.brokers.length === 0 ? readRunFile(settings.data_dir) : undefined;
+  if (running) return overHttp(running.http);
+  if (settings.kafka.brokers.length === 0 && !existsSync(join(settings.data_dir, "log"))) {
+    throw new CommandError(
+      `there is no event log in ${settings.data_dir}: name the directory with --data-dir, or Kafka with --brokers`,
+      2,
+    );
+  }
+  const log = createEventLog(settings, program, createLogger(settings.log_level));
+  await log.start();
+  const { namespace } = settings;
+  return {
+    tail: (entity, request, signal, onLines) =>
+      tailRecords(log, { topic: topicOf(namespace, entity), ...request }, signal, (records) =>
+        onLines(records.map((record) => `${JSON.stringify(recordJson(record))}\n`).join("")),
+      ),
+    audit: () => auditLog(log, namespace),
+    close: () => log.stop(),
+  };
+}
+
+function overHttp(base: string): OpenedLog {
+  const get = async (path: string, signal?: AbortSignal): Promise<Response> => {
+    let response: Response;
+    try {
+      response = await fetch(`${base}${path}`, signal ? { signal } : {});
+    } catch (error) {
+      throw new CommandError(
+        `the process that has the data directory open does not answer on ${base} (${(error as Error).message})`,
+        2,
+      );
+    }
+    if (response.ok) return response;
+    const problem = (await response.json().catch(() => ({}))) as { title?: string };
+    throw new EventLogError(
+      response.status === 404 ? "unknown_topic" : "unreachable",
+      problem.title ?? `${base} answered ${response.status}`,
+    );
+  };
+  return {
+    async tail(entity, { last, follow }, signal, onLines) {
+      const query = Number.isFinite(last) ? `last=${last}` : "all=true";
+      try {
+        const response = await get(`/api/v1/log/${entity}?${query}&follow=${follow}`, signal);
+        const decoder = new TextDecoder();
+        for await (const chunk of response.body ?? []) {
+          await onLines(decoder.decode(chunk, { stream: true }));
+        }
+      } catch (error) {
+        if (!signal.aborted) throw error;
+      }
+    },
+    audit: async () => (await (await get("/api/v1/audit")).json()) as AuditReport,
+    close: async () => {},
+  };
+}

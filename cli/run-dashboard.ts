@@ -1,0 +1,47 @@
+/** The pages as a program of their own, over a read model that is filled from Kafka. */
+import { join } from "node:path";
+import { LevelStore } from "../cloud/read-model/level-store.ts";
+import { StoredReadModel } from "../cloud/read-model/stored-read-model.ts";
+import { dashboardOptionsOf } from "../dashboard/config.ts";
+import { dashboardRoutes } from "../dashboard/routes.ts";
+import { KafkaEventLog } from "../stream/kafka/kafka-event-log.ts";
+import { CommandError } from "./errors.ts";
+import { HttpServer } from "./http-server.ts";
+import { startParts, untilSignal } from "./lifetime.ts";
+import { createLogger } from "./logger.ts";
+import type { ProgramSettings } from "./programs.ts";
+import { needsBrokers } from "./run-cloud.ts";
+import { VERSION } from "./version.ts";
+
+export async function runDashboard(settings: ProgramSettings["dashboard"]): Promise<void> {
+  const { namespace } = settings;
+  const { brokers } = settings.kafka;
+  if (brokers.length === 0) throw new CommandError(needsBrokers("dashboard"));
+  const logger = createLogger(settings.log_level);
+  const log = new KafkaEventLog({ brokers, clientId: "tidegate-dashboard", logger });
+  const directory = join(settings.data_dir, "read-model");
+  const readModel = new StoredReadModel({
+    store: new LevelStore({ directory }),
+    namespace,
+    settings: settings.read_model,
+    log,
+    logger,
+  });
+  const http = new HttpServer(settings.http, async (app) => {
+    app.get("/health/live", async () => ({ status: "live" }));
+    await app.register(dashboardRoutes, {
+      ...dashboardOptionsOf(settings.dashboard),
+      readModel,
+      version: VERSION,
+      namespace,
+    });
+  });
+  const stop = await startParts([log, readModel, http]);
+  console.log(`Tidegate ${VERSION} · dashboard
+
+  Dashboard  ${http.url}
+  Kafka      ${brokers.join(", ")}
+  Data       ${settings.data_dir}
+`);
+  await untilSignal(stop, logger);
+}

@@ -1,0 +1,102 @@
+/**
+ * Is everything that was acknowledged there, and did it count once? From outside: through the command that everybody
+ * has, and by computations that share no code with the product's processing.
+ */
+import { expect } from "vitest";
+import type { RecordJson } from "../cli/record-json.ts";
+import { compareRollups, expectedRollups, type OracleRollup } from "../simulator/oracle.ts";
+import {
+  type ArrivedReading,
+  checkLedger,
+  distinctReadings,
+  readLedger,
+} from "../simulator/oracle-ledger.ts";
+import { run } from "./program.ts";
+
+/** All records of a topic. @param where the flags that lead to the log: `--data-dir DIR` or `--brokers LIST` */
+export async function recordsOf(topic: string, where: readonly string[]): Promise<RecordJson[]> {
+  const { code, stdout, stderr } = await run(["tail", topic, "--all", "--no-follow", ...where]);
+  if (code !== 0) throw new Error(stderr);
+  return stdout
+    .split("\n")
+    .filter((line) => line !== "")
+    .map((line) => JSON.parse(line) as RecordJson);
+}
+
+export async function readingsOf(where: readonly string[]): Promise<ArrivedReading[]> {
+  return (await recordsOf("events", where))
+    .filter((record) => record.type === "tidegate.reading")
+    .map((record) => {
+      const data = record.data as {
+        device: string;
+        time?: number;
+        received: number;
+        metrics: ArrivedReading["metrics"];
+      };
+      return {
+        id: record.id ?? "",
+        gateway: record.key ?? "",
+        device: data.device,
+        time: data.time ?? data.received,
+        metrics: data.metrics,
+      };
+    });
+}
+
+/** The newest of each window. */
+export async function rollupsOf(where: readonly string[]): Promise<OracleRollup[]> {
+  const newest = new Map<string, OracleRollup>();
+  for (const record of await recordsOf("rollups", where)) {
+    if (record.key === null) continue;
+    if (record.data === null) newest.delete(record.key);
+    else newest.set(record.key, record.data as OracleRollup);
+  }
+  return [...newest.values()];
+}
+
+export interface AuditJson {
+  readonly verdict: string;
+  readonly totals: Readonly<Record<string, number>>;
+}
+
+export async function auditOf(
+  where: readonly string[],
+): Promise<{ code: number | null; report: AuditJson }> {
+  const { code, stdout, stderr } = await run(["audit", "--json", ...where]);
+  if (stdout === "") throw new Error(stderr);
+  return { code, report: JSON.parse(stdout) as AuditJson };
+}
+
+/** Waits until the backlog is through, then holds everything against the simulator's ledger and the naive rollups. */
+export async function verifyRun(where: readonly string[], ledgerFile: string): Promise<void> {
+  await expect
+    .poll(async () => (await auditOf(where)).report.totals.onTheWay, {
+      timeout: 60_000,
+      interval: 250,
+    })
+    .toBe(0);
+  const records = await readingsOf(where);
+  const verdict = checkLedger(readLedger(ledgerFile), records);
+  expect({ missing: verdict.missing, surplus: verdict.surplus, changed: verdict.changed }).toEqual({
+    missing: [],
+    surplus: [],
+    changed: [],
+  });
+  expect(verdict.acknowledged).toBeGreaterThan(0);
+
+  const { code, report } = await auditOf(where);
+  expect(report).toMatchObject({ verdict: "complete", totals: { missing: 0, declaredLost: 0 } });
+  expect(code).toBe(0);
+  const journal = (await recordsOf("events", where)).filter((r) => r.type !== "tidegate.tick");
+  const ids = new Set(journal.map((record) => `${record.source} ${record.id}`));
+  expect(report.totals.arrived).toBeLessThanOrEqual(ids.size);
+  expect(report.totals.accepted).toBeGreaterThanOrEqual(verdict.acknowledged);
+
+  const expected = expectedRollups(distinctReadings(records));
+  await expect
+    .poll(async () => compareRollups(expected, await rollupsOf(where)), {
+      timeout: 60_000,
+      interval: 500,
+    })
+    .toEqual([]);
+}
