@@ -293,11 +293,12 @@ export class Fleet {
     this.#state = "draining";
     for (const timer of this.#timers) clearTimeout(timer);
     this.#timers.clear();
-    await this.#drained(patient);
+    // Where no broker ever was, there is nothing to wait for.
+    if (patient || this.#tally.sent > 0 || this.#connected > 0) await this.#drained(patient);
+    this.#options.onProgress?.(this.progress());
     const summary = this.#summary();
     this.#state = "ended";
     await Promise.all(this.#runs.map(({ link }) => link.stop()));
-    this.#options.onProgress?.({ ...this.progress(), connected: 0, fault: undefined });
     const { sent, acknowledged } = summary;
     this.#record({ t: "end", at: this.#now(), sent, acknowledged });
     this.#guard(() => this.#ledger?.stop());
