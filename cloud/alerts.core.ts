@@ -26,6 +26,7 @@ import {
 import { conditionText, globPattern, messageText, type Rule } from "../rules/rule.ts";
 import type { Output, StateView, StepResult, StoredRecord, Topology } from "../stream/port.ts";
 import {
+  arrival,
   Fault,
   firstSeen,
   type JournalRecord,
@@ -120,8 +121,8 @@ function read(
   const reading = readValue("tidegate.reading", record);
   if (reading instanceof Fault) return;
   const { device } = reading;
-  const now = latestPossible(reading, record);
-  const time = Math.min(readingTime(reading, record), now);
+  const time = Math.min(readingTime(reading, record), latestPossible(reading, record));
+  const age = Math.max(0, arrival(reading, record) - time);
   for (const [metric, value] of Object.entries(reading.metrics)) {
     for (const one of byMetric.get(metric) ?? []) {
       const series = { gateway, device, metric };
@@ -133,7 +134,7 @@ function read(
         time,
         value,
         moment: reading,
-        age: now - time,
+        age,
       });
       change.take(alert, memory, taken, journal, (told) => alertOf(one.rule, series, alert, told));
     }
@@ -172,7 +173,7 @@ function ageOf(
   stamp: { readonly received: number; readonly clock: string },
   record: StoredRecord,
 ): number {
-  return stamp.clock === "unsynced" ? 0 : Math.max(0, record.timestamp - stamp.received);
+  return stamp.clock === "unsynced" ? 0 : arrival(stamp, record) - stamp.received;
 }
 
 function alertId(rule: Rule, { gateway, device, metric }: Series): string {

@@ -91,7 +91,19 @@ export function readingTime(reading: Reading, record: StoredRecord): number {
   return reading.time ?? (reading.clock === "unsynced" ? record.timestamp : reading.received);
 }
 
-/** No reading can be newer than this: a device's clock that runs ahead must not outdate what comes after it. */
+/** A clock that shows a time from before this software was written has not been set. */
+const UNSET_CLOCK_BEFORE = Date.UTC(2024, 0, 1);
+
+/**
+ * No reading can be newer than this: a device's clock that runs ahead must not outdate what comes after it. Infinity
+ * where neither the gateway's clock nor the log's is set, which then have nothing to say against the device's.
+ */
 export function latestPossible(reading: Reading, record: StoredRecord): number {
-  return Math.max(reading.received, record.timestamp);
+  const now = arrival(reading, record);
+  return now < UNSET_CLOCK_BEFORE ? Number.POSITIVE_INFINITY : now;
+}
+
+/** When the log got it, as far as the clocks on the way know. */
+export function arrival(stamp: { readonly received: number }, record: StoredRecord): number {
+  return Math.max(stamp.received, record.timestamp);
 }

@@ -140,6 +140,14 @@ test("no reading without a time, none from the future, none that cannot be read"
   ]);
 });
 
+test("a gateway whose clock was never set says nothing against the device's time", () => {
+  const run = driver();
+  const journal = new TestJournal("gw-one", "0000000001", { now: 60_000 });
+  run.records([journal.reading("a", { t: 1 }, { time: NOON, clock: "device" })]);
+  expect(windows(run).has(`gw-one/a/t/1h/${NOON}`)).toBe(true);
+  expect(run.events(NAMES.rejected)).toEqual([]);
+});
+
 test("names with a slash stay apart", () => {
   const run = driver();
   const journal = new TestJournal();
