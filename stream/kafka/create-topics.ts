@@ -1,11 +1,14 @@
 /** Topics as the port describes them, in Kafka's settings. */
 import type { TopicSpec } from "../port.ts";
-import type { Broker } from "./kafkajs-internals.ts";
+import { faultOf } from "./faults.ts";
+import { type Broker, createErrorFromCode } from "./kafkajs-internals.ts";
 import type { Connection } from "./session.ts";
 
 const TIMEOUT_MS = 10_000;
 const ALREADY_EXISTS = "TOPIC_ALREADY_EXISTS";
 const NOT_CONTROLLER = "NOT_CONTROLLER";
+/** Kafka's error 5. */
+const LEADER_NOT_AVAILABLE = 5;
 
 export function topicSettings(spec: TopicSpec): { name: string; value: string }[] {
   const settings: { name: string; value: string }[] = [
@@ -47,5 +50,11 @@ export async function createTopics(
     await create(await connection.controller());
   }
   connection.forget();
-  await connection.open(unique.map((spec) => spec.name));
+  try {
+    await connection.open(unique.map((spec) => spec.name));
+  } catch (error) {
+    // Made, and not heard of by this broker yet: that passes.
+    if (faultOf(error).code === "unknown_topic") throw createErrorFromCode(LEADER_NOT_AVAILABLE);
+    throw error;
+  }
 }

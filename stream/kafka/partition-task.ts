@@ -11,9 +11,10 @@
  * where a store on disk would take its place.
  */
 import { decodeCbor, encodeCbor } from "../../events/codec.ts";
-import type { PartitionRange, StoredRecord, Topology } from "../port.ts";
+import type { StoredRecord, Topology } from "../port.ts";
 import { Bell } from "./bell.ts";
 import { faultOf } from "./faults.ts";
+import { type Lane, Lanes } from "./lanes.ts";
 import type { KafkaSettings } from "./options.ts";
 import type { PartitionFetch } from "./partition-reader.ts";
 import { PartitionState, POSITION_KEY } from "./partition-state.ts";
@@ -43,16 +44,6 @@ export interface TaskContext {
   committed(records: number): void;
 }
 
-interface Lane {
-  readonly topic: string;
-  /** Next offset to process, as committed. */
-  position: number;
-  /** Next offset to fetch. */
-  ahead: number;
-  end: number;
-  queue: StoredRecord[];
-}
-
 export class PartitionTask {
   readonly partition: number;
   readonly #context: TaskContext;
@@ -61,7 +52,7 @@ export class PartitionTask {
   readonly #bell = new Bell();
   readonly #abort = new AbortController();
   readonly #outage: Outage;
-  readonly #lanes = new Map<string, Lane>();
+  readonly #lanes = new Lanes();
   /** From where on the changelog may have what is not in the state. */
   #changelogNext: number | undefined;
   #ready = false;
@@ -121,24 +112,20 @@ export class PartitionTask {
   }
 
   lanes(): Iterable<Readonly<Lane>> {
-    return this.#lanes.values();
+    return this.#lanes.all();
   }
 
   /** What to fetch next, as far as there is room. */
   wanted(): FetchEntry[] {
     if (!this.#ready) return [];
-    const { readAheadRecords } = this.#context.settings.limits;
-    return [...this.#lanes.values()]
-      .filter((lane) => lane.queue.length < readAheadRecords)
-      .map(({ topic, ahead }) => ({ topic, partition: this.partition, position: ahead }));
+    const { partition } = this;
+    return this.#lanes
+      .withRoom(this.#context.settings.limits.readAheadRecords)
+      .map(({ topic, ahead }) => ({ topic, partition, position: ahead }));
   }
 
   offer(fetch: PartitionFetch): void {
-    const lane = this.#lanes.get(fetch.topic);
-    if (!this.#ready || lane?.ahead !== fetch.position) return;
-    lane.queue.push(...fetch.records);
-    lane.ahead = fetch.next;
-    lane.end = fetch.end;
+    if (!this.#ready || !this.#lanes.offer(fetch)) return;
     this.#bell.ring();
     this.#context.changed();
   }
@@ -200,7 +187,7 @@ export class PartitionTask {
       this.#changelogNext = fetch.next;
     }
     if (signal.aborted) throw closedError("restore");
-    const known = new Map([...this.#lanes.values()].map((lane) => [lane.topic, lane.position]));
+    const known = this.#lanes.positions();
     const ranges = await session.use(inputs, async (connection) =>
       (await Promise.all(inputs.map((topic) => connection.ranges(topic)))).flat(),
     );
@@ -209,17 +196,11 @@ export class PartitionTask {
     for (const topic of inputs) {
       const range = ranges.find((r) => r.topic === topic && r.partition === this.partition);
       const committed = positions?.[topic] ?? known.get(topic) ?? offsets.get(topic);
-      this.#addLane(topic, range, committed);
+      this.#lanes.begin(topic, committed ?? range?.start ?? 0, range?.end ?? 0);
     }
     this.#ready = true;
     this.#outage.over();
     this.#context.changed();
-  }
-
-  #addLane(topic: string, range: PartitionRange | undefined, committed: number | undefined): void {
-    const position = committed ?? range?.start ?? 0;
-    const end = range?.end ?? position;
-    this.#lanes.set(topic, { topic, position, ahead: position, end, queue: [] });
   }
 
   async #groupOffsets(): Promise<Map<string, number>> {
@@ -241,16 +222,9 @@ export class PartitionTask {
   }
 
   async #processOnce(signal: AbortSignal): Promise<void> {
-    const taken = this.#take();
-    const positions = new Map<string, number>();
-    for (const lane of this.#lanes.values()) {
-      // Behind marks and aborted records too, once nothing before them waits.
-      positions.set(lane.topic, lane.queue[0]?.offset ?? lane.ahead);
-    }
-    const moved = [...this.#lanes.values()].some(
-      (lane) => positions.get(lane.topic) !== lane.position,
-    );
-    if (!moved) {
+    const taken = this.#lanes.take(this.#context.settings.limits.commitRecords);
+    const positions = this.#lanes.next();
+    if (!this.#lanes.wouldMove(positions)) {
       await this.#idle(signal);
       return;
     }
@@ -271,34 +245,10 @@ export class PartitionTask {
     }
     this.#state.committed();
     this.#changelogNext = this.#transactions.offsetOf(topology.changelog, this.partition);
-    for (const lane of this.#lanes.values()) {
-      lane.position = positions.get(lane.topic) ?? lane.position;
-    }
+    this.#lanes.committed(positions);
     this.#noteTicks(taken);
     const records = taken.filter((one) => inputOf(topology, one)?.kind === "record").length;
     this.#context.committed(records);
-  }
-
-  /** Up to one commit's worth, the input that was sent first first. */
-  #take(): StoredRecord[] {
-    const { commitRecords } = this.#context.settings.limits;
-    const heads = [...this.#lanes.values()].map((lane) => ({ lane, at: 0 }));
-    const taken: StoredRecord[] = [];
-    while (taken.length < commitRecords) {
-      let first: (typeof heads)[number] | undefined;
-      for (const head of heads) {
-        const time = head.lane.queue[head.at]?.timestamp;
-        if (time === undefined) continue;
-        const best = first?.lane.queue[first.at]?.timestamp ?? Number.POSITIVE_INFINITY;
-        if (time < best) first = head;
-      }
-      const record = first?.lane.queue[first.at];
-      if (!first || !record) break;
-      taken.push(record);
-      first.at++;
-    }
-    for (const { lane, at } of heads) lane.queue = at > 0 ? lane.queue.slice(at) : lane.queue;
-    return taken;
   }
 
   async #parts(
@@ -348,7 +298,7 @@ export class PartitionTask {
     }
     const now = settings.now();
     const due = Math.max(this.#lastTick + topology.tickMs, this.#tickSent + TICK_PATIENCE_MS);
-    const caughtUp = [...this.#lanes.values()].every((lane) => lane.position >= lane.end);
+    const caughtUp = this.#lanes.caughtUp();
     if (now < due || !caughtUp) {
       await this.#bell.wait(caughtUp ? due - now : undefined, signal);
       return;

@@ -70,15 +70,17 @@ describe("trying again", () => {
     let now = 0;
     const { settings: given, lines } = settings({ now: () => now });
     const outage = new Outage(given, "sending");
-    for (let i = 0; i < 20; i++) await outage.pause(createErrorFromCode(NOT_LEADER), running);
+    for (let i = 0; i < 20; i++) {
+      await outage.pause(createErrorFromCode(NOT_LEADER), running);
+      now += 100;
+    }
     expect(outage.lastError).toContain("NOT_LEADER");
-    now = 7000;
     outage.over();
     outage.over();
     expect(outage.lastError).toBeUndefined();
     expect(lines.map((one) => one.level)).toEqual([40, 30]);
     expect(lines[0]?.msg).toContain("sending waits for Kafka");
-    // A single failure that the next try gets over is worth no line.
+    // What the next try gets over is worth no line.
     await outage.pause(createErrorFromCode(NOT_LEADER), running);
     outage.over();
     expect(lines).toHaveLength(2);

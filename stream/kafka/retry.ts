@@ -90,11 +90,15 @@ export function closedError(doing: string): EventLogError {
   return new EventLogError("closed", `Kafka: ${doing}: the event log is not open`);
 }
 
+/** What is over sooner is worth no line, ms: coordinators that load, connections that are made anew. */
+const QUIET_MS = 1000;
+
 /** Says once that something does not go on, and once that it does again: an outage is two lines, not thousands. */
 export class Outage {
   readonly #settings: KafkaSettings;
   readonly #what: string;
   #since: number | undefined;
+  #told = false;
   attempts = 0;
   lastError: string | undefined;
 
@@ -112,29 +116,30 @@ export class Outage {
   }
 
   note(fault: Fault): void {
+    const { logger, now, brokers } = this.#settings;
     this.attempts++;
     this.lastError = fault.message;
-    const { logger, now, brokers } = this.#settings;
+    this.#since ??= now();
     const fields = { code: fault.code, brokers, attempt: this.attempts };
     const text = `${this.#what} waits for Kafka: ${fault.message}; it is tried again by itself`;
-    // The first failure is often a connection that was cut and is there again at the next try.
-    if (this.attempts < 2 || this.#since !== undefined) {
+    if (this.#told || now() - this.#since < QUIET_MS) {
       logger.debug(fields, text);
       return;
     }
-    this.#since = now();
+    this.#told = true;
     logger.warn(fields, text);
   }
 
   over(): void {
-    if (this.attempts === 0) return;
+    if (this.#since === undefined) return;
     const { logger, now } = this.#settings;
-    if (this.#since !== undefined) {
+    if (this.#told) {
       const seconds = Math.round((now() - this.#since) / 1000);
       logger.info({ attempts: this.attempts, seconds }, `${this.#what} goes on: Kafka answers`);
     }
     this.attempts = 0;
     this.#since = undefined;
+    this.#told = false;
     this.lastError = undefined;
   }
 }
