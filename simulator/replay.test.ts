@@ -9,7 +9,7 @@ import { deviceOfFile, replayCsv } from "./replay.ts";
 import type { ReplayOptions, ReplayProgress } from "./replay-options.ts";
 import { type Taken, TestBroker } from "./test-support/test-broker.ts";
 
-const OFFICE = join(import.meta.dirname, "../test/oracle-recordings/office-occupancy.csv");
+const OFFICE = join(import.meta.dirname, "../test/fixtures/recordings/office-occupancy.csv");
 const SMALL =
   'timestamp,value\n"2026-01-01 00:00:00",1\n2026-01-01 00:00:00,1\n2026-01-01 00:00:30,2\n';
 

@@ -9,7 +9,7 @@ import { expectedRollups } from "../simulator/oracle.ts";
 import { csvReadings } from "../simulator/oracle-csv.ts";
 import { RecordingFile } from "../simulator/recording-file.ts";
 
-const folder = join(import.meta.dirname, "oracle-recordings");
+const folder = join(import.meta.dirname, "fixtures", "recordings");
 const path = (name: string) => join(folder, `${name}.csv`);
 const oracle = (name: string) => csvReadings(readFileSync(path(name), "utf8"), "g", name);
 

@@ -64,10 +64,16 @@ export class Program {
 
   /** Resolves when it has printed its addresses. @throws Error with its output where it ends before */
   async start(): Promise<this> {
+    this.launch();
+    await this.outputMatches(/\n\n$/);
+    return this;
+  }
+
+  /** Starts it without waiting for anything. */
+  launch(): this {
     const child = launch(this.#args, this.#options);
     this.#child = child;
     this.#output = collect(child);
-    await this.outputMatches(/\n\n$/);
     return this;
   }
 
