@@ -6,17 +6,17 @@ const MiB = 1024 * 1024;
 export const rollupSettings = Type.Object(
   {
     minute_keep_days: Type.Integer({
-      default: 30,
+      default: 7,
       minimum: 1,
       maximum: 3660,
       description:
-        "How far behind the newest reading of its series a window of a minute is kept and takes late readings. About 60 bytes a window: 2.6 MB a series for 30 days.",
+        "How far behind the newest reading of its series a window of a minute is kept and takes late readings. At most 60 KB of state a series and day, in memory where the log is Kafka.",
     }),
     hour_keep_days: Type.Integer({
       default: 400,
       minimum: 1,
       maximum: 36_600,
-      description: "The same for windows of an hour: 0.6 MB a series for 400 days.",
+      description: "The same for windows of an hour: 1 KB of state a series and day.",
     }),
   },
   { additionalProperties: false, default: {} },

@@ -77,8 +77,8 @@ test("beyond what is kept a reading is refused with a record, and its window nev
   expect(windows(run).size).toBe(2);
   run.records([journal.reading("a", { t: 2 })]);
   // Both windows fell out of what is kept: gone from topic and state.
-  expect([...windows(run).keys()]).toEqual([`gw-one/a/t/1h/${NOON}`, `gw-one/a/t/1m/${NOON}`]);
-  expect([...run.state.keys()].filter((key) => key.includes(String(old)))).toEqual([]);
+  expect([...windows(run).keys()]).toEqual([`gw-one/a/t/1m/${NOON}`, `gw-one/a/t/1h/${NOON}`]);
+  expect([...run.state.keys()].filter((key) => /^1[mh]\//.test(key))).toEqual([]);
   run.records([
     journal.reading("a", { t: 3, u: 5 }, { time: old }),
     journal.reading("a", { t: 4 }, { time: NOON - DAY }),
@@ -98,24 +98,31 @@ test("beyond what is kept a reading is refused with a record, and its window nev
 });
 
 test("state is bounded by what is kept, however long a series lives or is silent", () => {
+  const packs = (run: TopologyTestDriver, resolution: string) =>
+    [...run.state.keys()].filter((key) => key.startsWith(`${resolution}/`)).length;
+  const inTopic = (run: TopologyTestDriver, resolution: string) =>
+    [...windows(run).values()].filter((one) => one.resolution === resolution).length;
   const run = driver({ "1m": 2, "1h": 5 }, 100);
   const journal = new TestJournal("gw-one", "0000000001", { stepMs: 60_000 });
   for (let hour = 0; hour < 40; hour++) {
     run.records(Array.from({ length: 60 }, () => journal.reading("a", { t: hour })));
-    const ends = [...run.state.keys()].filter((key) => key.includes("/1m/"));
-    expect(ends.length).toBeLessThanOrEqual(2 * 60);
+    expect(packs(run, "1m")).toBeLessThanOrEqual(2);
+    expect(packs(run, "1h")).toBeLessThanOrEqual(2);
   }
-  expect([...run.state.keys()].filter((key) => key.includes("/1h/"))).toHaveLength(5);
-  expect([...windows(run).keys()].filter((key) => key.includes("/1m/"))).toHaveLength(120);
-  // 90 hours of minutes at once are more than one step may delete: the rest goes with the next new windows.
+  expect(inTopic(run, "1m")).toBe(120);
+  // Hours go by whole days.
+  expect(inTopic(run, "1h")).toBe(24 + 4);
+  // 90 hours of minutes at once are more than one step may delete: the rest goes as the series lives on.
   const wide = driver({ "1m": 90, "1h": 5 }, 1000);
   const long = new TestJournal("gw-one", "0000000001", { stepMs: 600_000 });
   wide.records(Array.from({ length: 540 }, () => long.reading("a", { t: 1 })));
+  expect(packs(wide, "1m")).toBe(90);
   long.now += 365 * DAY;
   wide.records([long.reading("a", { t: 1 })]);
-  expect([...wide.state.keys()].filter((key) => key.includes("/1m/")).length).toBeGreaterThan(100);
-  wide.records(Array.from({ length: 5 }, () => long.reading("a", { t: 1 })));
-  expect([...wide.state.keys()].filter((key) => key.includes("/1m/"))).toHaveLength(6);
+  expect(packs(wide, "1m")).toBe(66);
+  wide.records(Array.from({ length: 30 }, () => long.reading("a", { t: 1 })));
+  expect(packs(wide, "1m")).toBeLessThanOrEqual(6);
+  expect(inTopic(wide, "1m")).toBe(31);
 });
 
 test("no reading without a time, none from the future, none that cannot be read", () => {
@@ -130,8 +137,8 @@ test("no reading without a time, none from the future, none that cannot be read"
     journal.reading("a", { t: 8 }, { time: NOON + DAY }),
   ]);
   expect([...windows(run).values()].map((one) => [one.resolution, one.window])).toEqual([
-    ["1h", NOON + DAY],
     ["1m", NOON + DAY],
+    ["1h", NOON + DAY],
   ]);
   expect(run.events<RejectedRecord>(NAMES.rejected).map((one) => [one.offset, one.code])).toEqual([
     [1, "in_future"],
@@ -224,6 +231,70 @@ describe("against a naive computation", () => {
         },
       ),
       { numRuns: 200 },
+    );
+  });
+
+  test("readings later than what is kept are refused, and what is there is never a window begun anew", () => {
+    const keepHours = { "1m": 3, "1h": 30 };
+    const late = fc.record({
+      device: fc.constantFrom("a", "b"),
+      value: fc.integer({ min: -9, max: 9 }),
+      forwardMs: fc.oneof(fc.nat(60_000), fc.nat(2 * HOUR), fc.constant(40 * HOUR)),
+      lateMs: fc.oneof(fc.constant(0), fc.nat(5 * HOUR), fc.nat(60 * HOUR)),
+    });
+    fc.assert(
+      fc.property(
+        fc.array(late, { minLength: 1, maxLength: 80 }),
+        fc.integer({ min: 1, max: 9 }),
+        (readings, commitInputs) => {
+          const run = driver(keepHours, commitInputs);
+          const journal = new TestJournal();
+          const newest = new Map<string, number>();
+          const model = new Map<string, { hour: number; series: string; values: number[] }>();
+          let refused = 0;
+          const records = readings.map((one) => {
+            journal.now += one.forwardMs;
+            const time = journal.now - one.lateMs;
+            const hour = Math.floor(time / HOUR);
+            let taken = true;
+            for (const [resolution, ms] of [
+              ["1m", 60_000],
+              ["1h", HOUR],
+            ] as const) {
+              const series = `gw-one/${one.device}/t/${resolution}`;
+              newest.set(series, Math.max(newest.get(series) ?? hour, hour));
+              if (hour <= (newest.get(series) ?? 0) - keepHours[resolution]) {
+                taken = false;
+                continue;
+              }
+              const key = `${series}/${Math.floor(time / ms) * ms}`;
+              const window = model.get(key) ?? { hour, series, values: [] };
+              window.values.push(one.value);
+              model.set(key, window);
+            }
+            if (!taken) refused += 1;
+            return journal.reading(one.device, { t: one.value }, { time, clock: "device" });
+          });
+          run.records(records);
+          const got = windows(run);
+          for (const [key, { count, sum, min, max }] of got) {
+            const values = model.get(key)?.values ?? [];
+            expect({ key, count, sum: sum + 0, min: min + 0, max: max + 0 }).toEqual({
+              key,
+              count: values.length,
+              sum: values.reduce((a, b) => a + b, 0),
+              min: Math.min(...values) + 0,
+              max: Math.max(...values) + 0,
+            });
+          }
+          for (const [key, { hour, series }] of model) {
+            const keep = keepHours[series.endsWith("1m") ? "1m" : "1h"];
+            if (hour > (newest.get(series) ?? 0) - keep) expect(got.has(key)).toBe(true);
+          }
+          expect(run.events(NAMES.rejected)).toHaveLength(refused);
+        },
+      ),
+      { numRuns: 300 },
     );
   });
 });

@@ -10,13 +10,19 @@
  *
  * Only finite numbers count. Readings whose clock was not set have no time that a window could go by and are left out.
  *
- * State: `<series>/<resolution>/<window>` → [count, min, max, sum]; `windows/<series>` → which hours have windows,
- * read only when a window is not there yet; `seen/…` → duplicates.
+ * State: `open/<series>` → the newest window of each resolution, all that most readings touch; `1m/<series>/<hour>` and
+ * `1h/<series>/<day>` → the closed ones, packed; `packs/<series>` → which packs there are; `seen/…` → duplicates.
  */
 import { seriesKey } from "../events/ids.ts";
-import type { Reading, Resolution, Rollup } from "../events/schema.ts";
+import {
+  RESOLUTION_MS,
+  RESOLUTIONS,
+  type Reading,
+  type Resolution,
+  type Rollup,
+} from "../events/schema.ts";
 import type { Output, StateView, StepResult, StoredRecord, Topology } from "../stream/port.ts";
-import { add, type Intervals, subtract } from "./dedupe.core.ts";
+import { add, has, type Intervals, subtract } from "./dedupe.core.ts";
 import {
   Fault,
   firstSeen,
@@ -25,6 +31,7 @@ import {
   readJournal,
   readValue,
 } from "./journal.core.ts";
+import { type Aggregate, indexes, lookUp, merged, type Pack, packed } from "./packs.core.ts";
 import { rejected } from "./rejected.core.ts";
 
 export interface RollupOptions {
@@ -36,24 +43,23 @@ export interface RollupOptions {
   readonly keepHours: Readonly<Record<Resolution, number>>;
 }
 
-type Aggregate = readonly [count: number, min: number, max: number, sum: number];
+/** The windows that hold the newest time a series was heard at. */
+type Open = Readonly<Record<Resolution, OpenWindow>>;
+type OpenWindow = readonly [window: number, ...Aggregate];
 
-/** The hours (since 1970) in which a series has windows, and the newest it was heard in. */
-interface Windows {
-  readonly newest: number;
-  readonly "1m": Intervals;
-  readonly "1h": Intervals;
-}
+/** Which packs a series has, by number. */
+type Packs = Readonly<Record<Resolution, Intervals>>;
 
 /** Local time taken for UTC is off by 14 hours at most; beyond a day a clock is wrong. */
 export const MAX_AHEAD_MS = 86_400_000;
 
-/** Windows looked at for deletion in one step: a series that was silent for weeks must not hold up the others. */
-const MAX_PRUNED_WINDOWS = 1440;
+/** Packs deleted in one step at most: a series that was silent for weeks must not hold up the others. */
+const MAX_PRUNED_PACKS = 24;
 
-const MINUTE_MS = 60_000;
-const HOUR_MS = 3_600_000;
-const MINUTES_IN_HOUR = 60;
+const HOUR_MS = RESOLUTION_MS["1h"];
+/** Time that one pack is for: the minutes of an hour, the hours of a day. */
+const PACK_MS: Readonly<Record<Resolution, number>> = { "1m": HOUR_MS, "1h": 24 * HOUR_MS };
+const NO_PACKS: Packs = { "1m": [], "1h": [] };
 const NOTHING: StepResult = { state: [], outputs: [] };
 const NAME = "rollups";
 
@@ -130,27 +136,134 @@ class Change implements StepResult {
   /** @returns the resolutions whose window is no longer kept, for people; undefined where both were taken */
   add(series: Series, time: number, value: number): string | undefined {
     const key = seriesKey(series.gateway, series.device, series.metric);
-    const hour = Math.floor(time / HOUR_MS);
-    const minuteWindow = Math.floor(time / MINUTE_MS) * MINUTE_MS;
-    const hourKey = windowKey(key, "1h", hour * HOUR_MS);
-    const minuteKey = windowKey(key, "1m", minuteWindow);
-    const byHour = this.#view.get(hourKey) as Aggregate | undefined;
-    const byMinute = this.#view.get(minuteKey) as Aggregate | undefined;
-    // Nearly always both are there, and what is there was never deleted.
-    const refused = byHour && byMinute ? undefined : this.#open(key, hour);
-    if (!refused?.["1h"]) {
-      this.#put(series, "1h", hour * HOUR_MS, hourKey, merged(byHour, value));
+    const openKey = `open/${key}`;
+    const open = this.#view.get(openKey) as Open | undefined;
+    const next: Partial<Record<Resolution, OpenWindow>> = {};
+    const refused: Resolution[] = [];
+    for (const resolution of RESOLUTIONS) {
+      const ms = RESOLUTION_MS[resolution];
+      const window = Math.floor(time / ms) * ms;
+      const before = open?.[resolution];
+      if (before && window < before[0]) {
+        if (!this.#late(series, key, resolution, window, before[0], value))
+          refused.push(resolution);
+        continue;
+      }
+      const same = before?.[0] === window ? aggregateOf(before) : undefined;
+      if (before && !same) this.#close(key, resolution, before, window);
+      const now = merged(same, value);
+      next[resolution] = [window, ...now];
+      this.#tell(series, key, resolution, window, now);
     }
-    if (!refused?.["1m"]) {
-      this.#put(series, "1m", minuteWindow, minuteKey, merged(byMinute, value));
-    }
-    const names = refused && (["1m", "1h"] as const).filter((resolution) => refused[resolution]);
-    return names && names.length > 0 ? names.join(", ") : undefined;
+    if (next["1m"] || next["1h"]) this.state.push([openKey, { ...open, ...next }]);
+    if (this.#packs) this.state.push([`packs/${key}`, this.#packs]);
+    this.#packs = undefined;
+    return refused.length > 0 ? refused.join(", ") : undefined;
   }
 
-  #put(series: Series, resolution: Resolution, window: number, key: string, now: Aggregate): void {
-    const [count, min, max, sum] = now;
-    this.state.push([key, now]);
+  /** Which packs the series in hand has, once they changed. */
+  #packs: Packs | undefined;
+
+  /** A reading for a window before the newest. @returns false where that window is no longer kept */
+  #late(
+    series: Series,
+    key: string,
+    resolution: Resolution,
+    window: number,
+    newest: number,
+    value: number,
+  ): boolean {
+    if (hoursBetween(window, newest) >= this.#options.keepHours[resolution]) return false;
+    const { stateKey, index } = place(key, resolution, window);
+    const pack = this.#view.get(stateKey) as Pack | undefined;
+    const now = merged(lookUp(pack, index), value);
+    this.#putPack(key, resolution, window, newest, packed(pack, index, now), pack === undefined);
+    this.#tell(series, key, resolution, window, now);
+    return true;
+  }
+
+  /** A window that is no longer the newest goes to the others, or away where the new one leaves it too far behind. */
+  #close(key: string, resolution: Resolution, open: OpenWindow, newest: number): void {
+    const [window] = open;
+    if (hoursBetween(window, newest) >= this.#options.keepHours[resolution]) {
+      this.#end(key, resolution, window);
+      this.#prunePacks(key, resolution, newest);
+      return;
+    }
+    const { stateKey, index } = place(key, resolution, window);
+    const pack = this.#view.get(stateKey) as Pack | undefined;
+    const now = packed(pack, index, aggregateOf(open));
+    this.#putPack(key, resolution, window, newest, now, pack === undefined);
+  }
+
+  #putPack(
+    key: string,
+    resolution: Resolution,
+    window: number,
+    newest: number,
+    pack: Pack,
+    isNew: boolean,
+  ): void {
+    this.state.push([place(key, resolution, window).stateKey, pack]);
+    if (isNew) this.#prunePacks(key, resolution, newest, place(key, resolution, window).number);
+  }
+
+  /** Keeps the list of packs: one more, if any, and without those that fell out. */
+  #prunePacks(key: string, resolution: Resolution, newest: number, added?: number): void {
+    const all = this.#packs ?? (this.#view.get(`packs/${key}`) as Packs | undefined) ?? NO_PACKS;
+    const before = all[resolution];
+    const own = added === undefined || has(before, added) ? before : add(before, added, added);
+    this.#packs = { ...all, [resolution]: this.#prune(key, resolution, own, newest) };
+  }
+
+  /** Deletes packs of which every window fell out. @returns those that are left */
+  #prune(key: string, resolution: Resolution, packs: Intervals, newest: number): Intervals {
+    const packMs = PACK_MS[resolution];
+    const keptFrom = newest - (this.#options.keepHours[resolution] - 1) * HOUR_MS;
+    const firstKept = Math.floor((Math.floor(keptFrom / HOUR_MS) * HOUR_MS) / packMs);
+    const gone: (readonly [number, number])[] = [];
+    let budget = MAX_PRUNED_PACKS;
+    for (const [from, to] of packs) {
+      const end = Math.min(to, firstKept - 1, from + budget - 1);
+      if (end < from) break;
+      for (let number = from; number <= end; number++) this.#deletePack(key, resolution, number);
+      budget -= end - from + 1;
+      gone.push([from, end]);
+    }
+    return subtract(packs, gone);
+  }
+
+  #deletePack(key: string, resolution: Resolution, number: number): void {
+    const stateKey = `${resolution}/${key}/${number}`;
+    const pack = this.#view.get(stateKey) as Pack | undefined;
+    this.state.push([stateKey, undefined]);
+    for (const index of pack ? indexes(pack) : []) {
+      const window = number * PACK_MS[resolution] + index * RESOLUTION_MS[resolution];
+      this.#end(key, resolution, window);
+    }
+  }
+
+  /** Takes a window out of the topic. */
+  #end(series: string, resolution: Resolution, window: number): void {
+    const key = rollupTopicKey(series, resolution, window);
+    this.outputs.push({
+      topic: this.#options.rollups,
+      key,
+      type: "tidegate.rollup",
+      id: `${key}@end`,
+      time: window,
+      event: null,
+    });
+  }
+
+  #tell(
+    series: Series,
+    seriesKey: string,
+    resolution: Resolution,
+    window: number,
+    [count, min, max, sum]: Aggregate,
+  ): void {
+    const key = rollupTopicKey(seriesKey, resolution, window);
     // Each change adds one reading, so the count is the revision.
     const event: Rollup = { ...series, resolution, window, count, min, max, sum, revision: count };
     this.outputs.push({
@@ -162,78 +275,25 @@ class Change implements StepResult {
       event,
     });
   }
-
-  /** Opens windows that are not there yet, where they are still kept, and deletes what no longer is. */
-  #open(key: string, hour: number): Readonly<Record<Resolution, boolean>> {
-    const { keepHours } = this.#options;
-    const bookKey = `windows/${key}`;
-    const old = (this.#view.get(bookKey) as Windows | undefined) ?? EMPTY;
-    const newest = Math.max(old.newest, hour);
-    const refused = {
-      "1m": hour <= newest - keepHours["1m"],
-      "1h": hour <= newest - keepHours["1h"],
-    };
-    const book: Windows = {
-      newest,
-      "1m": this.#prune(key, "1m", refused["1m"] ? old["1m"] : including(old["1m"], hour), newest),
-      "1h": this.#prune(key, "1h", refused["1h"] ? old["1h"] : including(old["1h"], hour), newest),
-    };
-    if (book.newest !== old.newest || book["1m"] !== old["1m"] || book["1h"] !== old["1h"]) {
-      this.state.push([bookKey, book]);
-    }
-    return refused;
-  }
-
-  /** @returns the hours that still have windows */
-  #prune(key: string, resolution: Resolution, hours: Intervals, newest: number): Intervals {
-    const keptFrom = newest - this.#options.keepHours[resolution] + 1;
-    const perHour = resolution === "1m" ? MINUTES_IN_HOUR : 1;
-    const oldest = hours[0]?.[0] ?? keptFrom;
-    if (oldest >= keptFrom) return hours;
-    const gone: (readonly [number, number])[] = [];
-    let budget = MAX_PRUNED_WINDOWS / perHour;
-    for (const [from, to] of hours) {
-      const end = Math.min(to, keptFrom - 1, from + budget - 1);
-      if (end < from) break;
-      for (let hour = from; hour <= end; hour++) {
-        for (let i = 0; i < perHour; i++) {
-          this.#delete(windowKey(key, resolution, hour * HOUR_MS + i * MINUTE_MS), hour);
-        }
-      }
-      budget -= end - from + 1;
-      gone.push([from, end]);
-    }
-    return subtract(hours, gone);
-  }
-
-  #delete(key: string, hour: number): void {
-    if (this.#view.get(key) === undefined) return;
-    this.state.push([key, undefined]);
-    this.outputs.push({
-      topic: this.#options.rollups,
-      key,
-      type: "tidegate.rollup",
-      id: `${key}@end`,
-      time: hour * HOUR_MS,
-      event: null,
-    });
-  }
 }
 
-const EMPTY: Windows = { newest: Number.NEGATIVE_INFINITY, "1m": [], "1h": [] };
-
-function including(hours: Intervals, hour: number): Intervals {
-  const last = hours.at(-1);
-  return last && hour >= last[0] && hour <= last[1] ? hours : add(hours, hour, hour);
+function aggregateOf([, count, min, max, sum]: OpenWindow): Aggregate {
+  return [count, min, max, sum];
 }
 
-function merged(old: Aggregate | undefined, value: number): Aggregate {
-  if (!old) return [1, value, value, value];
-  const [count, min, max, sum] = old;
-  return [count + 1, Math.min(min, value), Math.max(max, value), sum + value];
+/** Whole hours from the hour of one time to the hour of another. */
+function hoursBetween(from: number, to: number): number {
+  return Math.floor(to / HOUR_MS) - Math.floor(from / HOUR_MS);
 }
 
-/** Key of a window in the topic, and in state. */
-export function windowKey(series: string, resolution: Resolution, window: number): string {
+/** Where a window is packed. */
+function place(series: string, resolution: Resolution, window: number) {
+  const number = Math.floor(window / PACK_MS[resolution]);
+  const index = (window - number * PACK_MS[resolution]) / RESOLUTION_MS[resolution];
+  return { number, index, stateKey: `${resolution}/${series}/${number}` };
+}
+
+/** Key of a window in the topic. */
+function rollupTopicKey(series: string, resolution: Resolution, window: number): string {
   return `${series}/${resolution}/${window}`;
 }

@@ -139,7 +139,7 @@ export class LevelStore implements OrderedStore {
     if (codeOf(error) === "LEVEL_LOCKED") {
       return new ReadModelError(
         "in_use",
-        `the read model in ${directory} is open in another process; stop that one, or give this one another data directory`,
+        `the read model in ${directory} is open in another process; stop that one, or give this one another --data-dir`,
         { cause: error },
       );
     }
