@@ -138,6 +138,11 @@ test("a file that is not there says so", () => {
   expect(loadRules(file)).toHaveLength(1);
 });
 
+test("the example in the documentation is one that can be used", () => {
+  const file = join(import.meta.dirname, "../docs/examples/rules.yaml");
+  expect(loadRules(file).map((rule) => rule.name)).toContain("freezer-warm");
+});
+
 test("durations", () => {
   expect(["0s", "30s", "5m", "1h", "2d", "1h30m", "250ms", "0.5m"].map(parseDuration)).toEqual([
     0, 30_000, 300_000, 3_600_000, 172_800_000, 5_400_000, 250, 30_000,
