@@ -11,10 +11,23 @@ export interface LogSettings {
   readonly kafka: { readonly brokers: readonly string[] };
 }
 
+/** How long a command that a person waits for tries to reach Kafka, ms. */
+export const PATIENCE_MS = 4000;
+
 /** @param program begins the client id that Kafka's logs and quotas know us by */
-export function createEventLog(settings: LogSettings, program: string, logger: Logger): EventLog {
+export function createEventLog(
+  settings: LogSettings,
+  program: string,
+  logger: Logger,
+  patienceMs?: number,
+): EventLog {
   const { brokers } = settings.kafka;
   return brokers.length > 0
-    ? new KafkaEventLog({ brokers, clientId: `tidegate-${program}`, logger })
+    ? new KafkaEventLog({
+        brokers,
+        clientId: `tidegate-${program}`,
+        logger,
+        ...(patienceMs === undefined ? {} : { limits: { callDeadlineMs: patienceMs } }),
+      })
     : new EmbeddedEventLog({ directory: join(settings.data_dir, "log"), logger });
 }

@@ -8,7 +8,7 @@ import { join } from "node:path";
 import type { AuditReport } from "../cloud/audit.core.ts";
 import { EventLogError } from "../stream/port.ts";
 import { auditLog } from "./audit-log.ts";
-import { createEventLog, type LogSettings } from "./connect-log.ts";
+import { createEventLog, type LogSettings, PATIENCE_MS } from "./connect-log.ts";
 import { CommandError } from "./errors.ts";
 import { topicOf } from "./log-routes.ts";
 import { createLogger } from "./logger.ts";
@@ -40,7 +40,7 @@ export async function openLog(
       2,
     );
   }
-  const log = createEventLog(settings, program, createLogger(settings.log_level));
+  const log = createEventLog(settings, program, createLogger(settings.log_level), PATIENCE_MS);
   await log.start();
   const { namespace } = settings;
   return {

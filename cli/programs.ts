@@ -25,7 +25,8 @@ function commonSettings(program: Program) {
     topics: topicSettings,
     log_level: Type.Unsafe<(typeof LOG_LEVELS)[number]>(
       Type.Enum([...LOG_LEVELS], {
-        default: "warn",
+        // A command that only looks says what is wrong itself, in one line.
+        default: program === "tools" ? "error" : "warn",
         description: "What is logged to standard error: trace, debug, info, warn, error or silent.",
       }),
     ),

@@ -203,7 +203,9 @@ function meant(wrong: string, known: readonly string[]): string {
       distance: Math.min(distance(wrong, path), distance(last(wrong), last(path))),
     }))
     .filter(({ path, distance: d }) => d <= Math.min(3, Math.floor(last(path).length / 2)))
-    .sort((a, b) => a.distance - b.distance)[0];
+    .sort(
+      (a, b) => a.distance - b.distance || distance(wrong, a.path) - distance(wrong, b.path),
+    )[0];
   return near ? `, did you mean ${near.path}?` : "";
 }
 

@@ -67,6 +67,7 @@ describe("bad input", () => {
     const finished = await run(["start", ...data(), "--config", config]);
     expectClear(
       finished,
+      "2 faults",
       /c\.yaml:2:3: mqtt\.prot is not a setting, did you mean mqtt\.port\?/,
       /c\.yaml:3:1: heartbeat_interval_ms must be integer/,
     );

@@ -37,6 +37,8 @@ export async function openLevel(location: string, create: boolean): Promise<Leve
   return level;
 }
 
+const UNWRITABLE = new Set(["EACCES", "EPERM", "EROFS", "ENOTDIR", "EEXIST"]);
+
 /** What LevelDB says, as an error that says what to do. */
 export function storageError(directory: string, doing: string, error: unknown): EventLogError {
   if (error instanceof EventLogError) return error;
@@ -44,15 +46,14 @@ export function storageError(directory: string, doing: string, error: unknown): 
   if (told.cause?.code === "LEVEL_LOCKED") {
     return new EventLogError(
       "in_use",
-      `the event log in ${directory} is open in another process; stop that one, or give this one another data directory`,
+      `the event log in ${directory} is open in another process; stop that one, or give this one another --data-dir`,
       { cause: error },
     );
   }
   const reason = told.cause?.message ?? told.message ?? String(error);
-  const hint =
-    told.code === "EACCES" || told.code === "EPERM" || told.code === "EROFS"
-      ? "; make it writable for this user, or give another data directory"
-      : "";
+  const hint = UNWRITABLE.has(told.code ?? "")
+    ? "; make it writable for this user, or give another --data-dir"
+    : "";
   return new EventLogError(
     "storage",
     `cannot ${doing} the event log in ${directory}: ${reason}${hint}`,

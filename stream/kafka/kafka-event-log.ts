@@ -115,7 +115,19 @@ export class KafkaEventLog implements EventLog {
   }
 
   tail(topics: readonly string[], options: TailOptions): Tail {
-    return this.#keep(new KafkaTail(this.#settings, topics, options));
+    const tail = new KafkaTail(this.#settings, topics, options);
+    // Everybody who looks over HTTP has a tail: one that ended must not be kept until the log stops.
+    return {
+      start: () => {
+        this.#made.add(tail);
+        return tail.start();
+      },
+      stop: async () => {
+        await tail.stop();
+        this.#made.delete(tail);
+      },
+      caughtUp: (signal) => tail.caughtUp(signal),
+    };
   }
 
   async *read(topic: string, from?: ReadonlyMap<number, number>): AsyncGenerator<StoredRecord> {
