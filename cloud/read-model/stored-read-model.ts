@@ -13,22 +13,16 @@
  * replaced by another one) is thrown away and filled again.
  */
 import { setTimeout as delay } from "node:timers/promises";
-import { decodeCbor, decodeEvent, encodeCbor } from "../../events/codec.ts";
-import { deviceKey, seriesKey } from "../../events/ids.ts";
-import type {
-  Alert,
-  Device,
-  LedgerEntry,
-  MetricValue,
-  Resolution,
-  Rollup,
-} from "../../events/schema.ts";
+import { decodeEvent, encodeCbor } from "../../events/codec.ts";
+import { deviceKey } from "../../events/ids.ts";
+import type { Alert, Device, LedgerEntry, Rollup } from "../../events/schema.ts";
 import { type TopicNames, topicNames } from "../../events/topics.ts";
 import { type EventLog, EventLogError, type StoredRecord, type Tail } from "../../stream/port.ts";
 import type { ReadModelSettings } from "../config.ts";
-import { Draft, rollupKey } from "./draft.ts";
+import { alertPage, devicePage, type RollupQuery, rawPoints, rollupWindows } from "./answers.ts";
+import { Draft } from "./draft.ts";
 import { ReadModelError } from "./errors.ts";
-import { hourOf, textTime, timeText } from "./keys.ts";
+import { hourOf, timeText } from "./keys.ts";
 import type {
   AlertQuery,
   Change,
@@ -159,17 +153,8 @@ export class StoredReadModel implements ReadModel {
     return this.#view.gateways().map((gateway) => this.#view.gateway(gateway));
   }
 
-  async devices({ gateway, search, limit, after }: DeviceQuery): Promise<Page<Device>> {
-    const keys = this.#view.devices(gateway, search);
-    const start = after === undefined ? 0 : firstAfter(keys, after);
-    const page = keys.slice(start, start + limit);
-    const values = await this.#store.getMany(page.map((key) => `d/${key}`));
-    const last = page.at(-1);
-    return {
-      items: values.flatMap((value) => (value ? [decodeEvent("tidegate.device", value)] : [])),
-      total: keys.length,
-      ...(last !== undefined && start + limit < keys.length ? { next: last } : {}),
-    };
+  devices(query: DeviceQuery): Promise<Page<Device>> {
+    return devicePage(this.#store, this.#view, query);
   }
 
   async device(gateway: string, device: string): Promise<Device | undefined> {
@@ -177,55 +162,12 @@ export class StoredReadModel implements ReadModel {
     return value && decodeEvent("tidegate.device", value);
   }
 
-  async raw({
-    gateway,
-    device,
-    metric,
-    from,
-    to,
-    limit,
-  }: SeriesQuery): Promise<readonly RawPoint[]> {
-    const points: RawPoint[] = [];
-    const hours = [...this.#view.hours.keys()].sort((a, b) => a - b);
-    for (const hour of hours) {
-      if (hour < hourOf(from) || hour >= to) continue;
-      const prefix = `r/${timeText(hour)}/${deviceKey(gateway, device)}/`;
-      const range = {
-        gte: prefix + timeText(Math.ceil(from)),
-        lt: prefix + timeText(Math.ceil(to)),
-      };
-      for await (const entries of this.#store.scan(range)) {
-        for (const [key, value] of entries) {
-          const metrics = decodeCbor(value) as Readonly<Record<string, MetricValue>>;
-          if (!Object.hasOwn(metrics, metric)) continue;
-          if (points.length >= limit) return points;
-          const time = textTime(key.slice(prefix.length, key.indexOf("/", prefix.length)));
-          points.push({ time, value: metrics[metric] as MetricValue });
-        }
-      }
-    }
-    return points;
+  raw(query: SeriesQuery): Promise<readonly RawPoint[]> {
+    return rawPoints(this.#store, this.#view, query);
   }
 
-  async rollups(
-    query: SeriesQuery & { readonly resolution: Resolution },
-  ): Promise<readonly Rollup[]> {
-    const { gateway, device, metric, resolution, from, to, limit } = query;
-    const series = seriesKey(gateway, device, metric);
-    const range = {
-      gte: rollupKey(series, resolution, Math.ceil(from)),
-      lt: rollupKey(series, resolution, Math.ceil(to)),
-      limit,
-    };
-    const found: Rollup[] = [];
-    for await (const entries of this.#store.scan(range)) {
-      for (const [key, value] of entries) {
-        const window = textTime(key.slice(key.lastIndexOf("/") + 1));
-        const [count, min, max, sum, revision] = decodeCbor(value) as RollupNumbers;
-        found.push({ gateway, device, metric, resolution, window, count, min, max, sum, revision });
-      }
-    }
-    return found;
+  rollups(query: RollupQuery): Promise<readonly Rollup[]> {
+    return rollupWindows(this.#store, query);
   }
 
   async activeAlerts(): Promise<readonly Alert[]> {
@@ -234,32 +176,12 @@ export class StoredReadModel implements ReadModel {
     );
   }
 
-  async alertHistory({ limit, after, alert }: AlertQuery): Promise<Page<Alert>> {
-    const prefix = alert === undefined ? "h/" : `i/${alert}/`;
-    const all = startingWith(prefix);
-    const range = after === undefined ? all : { ...all, lt: prefix + after };
-    const keys: string[] = [];
-    for await (const entries of this.#store.scan({ ...range, reverse: true, limit: limit + 1 })) {
-      for (const [key] of entries) keys.push(key.slice(prefix.length));
-    }
-    const page = keys.slice(0, limit);
-    const values = await this.#store.getMany(page.map((position) => `h/${position}`));
-    const last = page.at(-1);
-    return {
-      items: values.flatMap((value) => (value ? [decodeEvent("tidegate.alert", value)] : [])),
-      total: alert === undefined ? this.#view.historyCount : await this.#count(prefix),
-      ...(last !== undefined && keys.length > limit ? { next: last } : {}),
-    };
+  alertHistory(query: AlertQuery): Promise<Page<Alert>> {
+    return alertPage(this.#store, this.#view, query);
   }
 
   async ledger(): Promise<readonly LedgerEntry[]> {
     return [...this.#view.entries].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, entry]) => entry);
-  }
-
-  async #count(prefix: string): Promise<number> {
-    let count = 0;
-    for await (const entries of this.#store.scan(startingWith(prefix))) count += entries.length;
-    return count;
   }
 
   async #openStore(): Promise<void> {
@@ -441,24 +363,4 @@ export class StoredReadModel implements ReadModel {
       }
     }
   }
-}
-
-type RollupNumbers = readonly [
-  count: number,
-  min: number,
-  max: number,
-  sum: number,
-  revision: number,
-];
-
-/** Index of the first key after the cursor. */
-function firstAfter(keys: readonly string[], cursor: string): number {
-  let low = 0;
-  let high = keys.length;
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    if ((keys[middle] as string) <= cursor) low = middle + 1;
-    else high = middle;
-  }
-  return low;
 }
