@@ -2,8 +2,8 @@ import { once } from "node:events";
 import { connect } from "node:net";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { deviceKey } from "../events/ids.ts";
-import { createDashboardServer, type DashboardServer } from "./server.ts";
 import { FakeReadModel } from "./test-support/fake-read-model.ts";
+import { createDashboardServer, type DashboardServer } from "./test-support/server.ts";
 
 let model: FakeReadModel;
 let server: DashboardServer;

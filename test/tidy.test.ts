@@ -102,7 +102,7 @@ describe("imports", () => {
       { from: "gateway/gateway.ts", to: "../cloud/cloud.ts" },
       { from: "cloud/cloud.ts", to: "../gateway/gateway.ts" },
       { from: "gateway/mqtt/broker.ts", to: "../../stream/port.ts" },
-      { from: "dashboard/server.ts", to: "../cloud/cloud.ts" },
+      { from: "dashboard/routes.ts", to: "../cloud/cloud.ts" },
       { from: "simulator/oracle.ts", to: "../cloud/rollups.core.ts" },
       { from: "stream/port.ts", to: "kafkajs" },
     ];

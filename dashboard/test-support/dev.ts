@@ -1,7 +1,8 @@
 /** Serves the page over the fake plant, to look at it while it is built: `node dashboard/test-support/dev.ts [port] [empty]`. */
-import { createDashboardServer } from "../server.ts";
+
 import { FakeReadModel } from "./fake-read-model.ts";
 import { fillPlant, stepPlant } from "./plant.ts";
+import { createDashboardServer } from "./server.ts";
 
 const model = new FakeReadModel();
 if (process.argv[3] !== "empty") {

@@ -7,9 +7,12 @@ import { AxeBuilder } from "@axe-core/playwright";
 import type { Browser, BrowserContext, Page } from "playwright-core";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { builtPageDirectory } from "../../dashboard/page.ts";
-import { createDashboardServer, type DashboardServer } from "../../dashboard/server.ts";
 import { FakeReadModel } from "../../dashboard/test-support/fake-read-model.ts";
 import { fillPlant, stepPlant } from "../../dashboard/test-support/plant.ts";
+import {
+  createDashboardServer,
+  type DashboardServer,
+} from "../../dashboard/test-support/server.ts";
 import { launchChromium } from "./chromium.ts";
 
 const root = join(import.meta.dirname, "..", "..");
