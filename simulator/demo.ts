@@ -29,8 +29,9 @@ const FIRST_WARM_MS = 20 * SECOND_MS;
 
 const DEFAULT_SEED = 7;
 /** Charts have something to show in the first minute. */
-const DEFAULT_BACKFILL_MS = 3 * HOUR_MS;
-const BACKFILL_STEP_MS = 30 * SECOND_MS;
+const DEFAULT_BACKFILL_MS = 2 * HOUR_MS;
+/** As close as charts draw a line: further apart they would take it for a gap beside readings every second. */
+const BACKFILL_STEP_MS = 5 * SECOND_MS;
 
 export interface DemoOptions extends Omit<FleetOptions, "devices" | "prefix"> {
   /** When the demo starts, ms since 1970; the first warming comes soon after. Default: now. */
