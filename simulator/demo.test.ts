@@ -17,7 +17,7 @@ describe("demo", () => {
     const names = (options.devices as readonly SimulatedDevice[]).map(({ name }) => name);
     expect(names).toHaveLength(12);
     expect(names).toEqual(expect.arrayContaining(["freezer-1", DEMO_FREEZER, "room-2", "door-1"]));
-    expect(fleetSettings(options)).toMatchObject({ rate: 1, backfillMs: 3 * 3_600_000 });
+    expect(fleetSettings(options)).toMatchObject({ rate: 1, backfillMs: 2 * 3_600_000 });
     expect(demoFleet({ host: "h", port: 1, backfillMs: 0 }).backfillMs).toBe(0);
   });
 
