@@ -48,6 +48,9 @@ export interface GatewayReport {
 /** The rate at which the buffer fills is judged over this time. */
 const LEVEL_WINDOW_MS = 600_000;
 
+/** From the first status to the second. */
+const SECOND_STATUS_MS = 1000;
+
 interface Running {
   readonly gateway: GatewayId;
   readonly buffer: DurableBuffer;
@@ -196,6 +199,8 @@ export class Gateway {
     if (!running) return;
     await running.forwarder?.start();
     await this.#publishStatus();
+    // The first status tells of a backlog that is just being sent: a page should not show that for a whole interval.
+    this.#timers.add(setTimeout(() => void this.#publishStatus(), SECOND_STATUS_MS));
     this.#every(settings.status_interval_ms, () => this.#publishStatus());
   }
 
