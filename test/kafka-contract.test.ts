@@ -8,6 +8,7 @@ import { promisify } from "node:util";
 import mqtt from "mqtt";
 import { afterAll, describe, expect, test } from "vitest";
 import { decodeEvent } from "../events/codec.ts";
+import { missingCommand } from "./debian.ts";
 import { sharedKafka } from "./kafka/shared-kafka.ts";
 import { Program } from "./program.ts";
 import { recordsOf } from "./verify.ts";
@@ -22,23 +23,12 @@ afterAll(async () => {
   await rm(directory, { recursive: true });
 });
 
-async function kcatIsThere(): Promise<boolean> {
-  try {
-    await exec("kcat", ["-V"]);
-    return true;
-  } catch {
-    if (process.env.CI !== "true") return false;
-    await exec("apt-get", ["update"]);
-    await exec("apt-get", ["install", "-y", "kcat"]);
-    return true;
-  }
-}
-
 describe.skipIf(!brokers)("the events topic in Kafka", () => {
   test("kcat reads a reading with its CloudEvents headers and its CBOR value", {
     timeout: 120_000,
   }, async ({ skip }) => {
-    if (!(await kcatIsThere())) return skip("kcat is not installed");
+    const missing = await missingCommand("kcat", "kcat");
+    if (missing) return skip(missing);
     const list = (brokers ?? []).join(",");
     const namespace = `contract-${process.pid}-${Date.now()}`;
     const gateway = await new Program([

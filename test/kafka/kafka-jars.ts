@@ -5,12 +5,14 @@
  * ask at once (one fetches, the others wait for its lock), and where it cannot be had the answer is a reason, not a crash.
  * With CI=true a missing Java or Maven is installed where that is possible, because there nothing may be skipped.
  */
+
 import { execFile } from "node:child_process";
 import { existsSync } from "node:fs";
 import { mkdir, mkdtemp, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { promisify } from "node:util";
+import { missingCommand } from "../debian.ts";
 
 const run = promisify(execFile);
 
@@ -43,16 +45,14 @@ export async function kafkaJars(): Promise<KafkaJars> {
   const folder = kafkaCacheFolder();
   const libs = join(folder, "libs");
   const classpath = join(libs, "*");
-  if (!(await has("java")) && !(await install("default-jre-headless"))) {
-    return { available: false, reason: "there is no `java` on this machine" };
-  }
+  const noJava = await whyMissing("java", "default-jre-headless");
+  if (noJava) return { available: false, reason: noJava };
   if (existsSync(libs)) return { available: true, classpath };
   await mkdir(folder, { recursive: true });
   return await withLock(join(folder, "fetch.lock"), async () => {
     if (existsSync(libs)) return { available: true, classpath };
-    if (!(await has("mvn")) && !(await install("maven"))) {
-      return { available: false, reason: "there is no `mvn` to fetch Apache Kafka with" };
-    }
+    const noMaven = await whyMissing("mvn", "maven");
+    if (noMaven) return { available: false, reason: `Apache Kafka cannot be fetched: ${noMaven}` };
     const work = await mkdtemp(join(folder, "fetching-"));
     try {
       await writeFile(join(work, "pom.xml"), POM);
@@ -81,33 +81,8 @@ export async function kafkaJars(): Promise<KafkaJars> {
   });
 }
 
-async function has(program: string): Promise<boolean> {
-  try {
-    await run("sh", ["-c", `command -v ${program}`]);
-    return true;
-  } catch {
-    return false;
-  }
-}
-
-/** Only where nobody is surprised by it: continuous integration, as root, on Debian. */
-async function install(debianPackage: string): Promise<boolean> {
-  const allowed =
-    process.env.CI === "true" && process.getuid?.() === 0 && existsSync("/etc/debian_version");
-  if (!allowed) return false;
-  const env = { ...process.env, DEBIAN_FRONTEND: "noninteractive" };
-  const options = { env, maxBuffer: 1 << 26 };
-  try {
-    await run("apt-get", ["update", "-q"], options);
-    await run(
-      "apt-get",
-      ["install", "-q", "-y", "--no-install-recommends", debianPackage],
-      options,
-    );
-    return true;
-  } catch {
-    return false;
-  }
+async function whyMissing(command: string, debianPackage: string): Promise<string | undefined> {
+  return await missingCommand(command, debianPackage).catch((error: Error) => error.message);
 }
 
 async function withLock<T>(path: string, work: () => Promise<T>): Promise<T> {
