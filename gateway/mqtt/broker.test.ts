@@ -182,6 +182,22 @@ describe("broker", () => {
     expect(await events()).toHaveLength(1);
   });
 
+  test("a rebooted device that begins its packet ids anew in a kept session loses no QoS 2 message", async () => {
+    const { broker, events } = await started();
+    const device = await raw(broker.port);
+    await device.connectAs("c", false);
+    device.send(publish(1, '{"t": 1}', 2));
+    expect((await device.receive()).cmd).toBe("pubrec");
+    device.socket.destroy();
+    const rebooted = await raw(broker.port);
+    await rebooted.connectAs("c", false);
+    rebooted.send(publish(1, '{"t": 2}', 2));
+    expect(await rebooted.receive()).toMatchObject({ cmd: "pubrec", messageId: 1 });
+    rebooted.send(publish(1, '{"t": 2}', 2, true));
+    expect(await rebooted.receive()).toMatchObject({ cmd: "pubrec", messageId: 1 });
+    expect(await events()).toHaveLength(2);
+  });
+
   test("what cannot be decoded is acknowledged and kept with its reason", async () => {
     const { broker, events, intake } = await started();
     const device = await client(broker.port);

@@ -172,7 +172,11 @@ export class Broker {
     );
   }
 
-  /** Once for each message: a QoS 2 packet sent again before its PUBREL is the same message [MQTT-4.3.3-2]. */
+  /**
+   * Once for each message: a QoS 2 packet sent again before its PUBREL is the same message [MQTT-4.3.3-2]. A device that
+   * lost its memory begins with packet ids that are still open here; what it sends under one is new and says so: only
+   * what is sent again has DUP [MQTT-3.3.1-1].
+   */
   #store(client: Client | null, packet: PublishPacket): Promise<void> | undefined {
     const payload = Buffer.isBuffer(packet.payload) ? packet.payload : Buffer.from(packet.payload);
     const accept = () =>
@@ -185,7 +189,7 @@ export class Broker {
     const id = packet.messageId;
     let open = this.#openQos2.get(client.id);
     const known = open?.get(id);
-    if (known) return known;
+    if (known && packet.dup) return known;
     const stored = accept();
     if (stored === undefined) return undefined;
     if (!open) {
@@ -194,7 +198,9 @@ export class Broker {
     }
     const ids = open;
     ids.set(id, stored);
-    stored.catch(() => ids.delete(id));
+    stored.catch(() => {
+      if (ids.get(id) === stored) ids.delete(id);
+    });
     return stored;
   }
 
