@@ -198,6 +198,17 @@ describe("broker", () => {
     expect(await events()).toHaveLength(2);
   });
 
+  test("a backlog that a device sends at once over QoS 2 is stored once, in one connection", async () => {
+    const { broker, events } = await started();
+    const device = await client(broker.port);
+    const count = 3000;
+    await Promise.all(
+      Array.from({ length: count }, (_, i) => device.publishAsync("sensors/d", `${i}`, { qos: 2 })),
+    );
+    expect(broker.stats().clientErrors).toBe(0);
+    expect(await events()).toHaveLength(count);
+  });
+
   test("what cannot be decoded is acknowledged and kept with its reason", async () => {
     const { broker, events, intake } = await started();
     const device = await client(broker.port);

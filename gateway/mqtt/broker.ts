@@ -42,6 +42,13 @@ export class ListenError extends Error {
 /** The ids are the client's to choose; 23 characters is only what every server must take [MQTT-3.1.3-5]. */
 const MAX_CLIENT_ID_LENGTH = 256;
 
+/**
+ * QoS 2 messages of one client between PUBREC and PUBREL. As many as there are packet ids, so that aedes' own limit of
+ * 1000 never closes a connection: a device that sends its backlog at once would send what was stored once more, and in
+ * a clean session nobody could tell that it is the same.
+ */
+const MAX_OPEN_QOS2 = 65_535;
+
 export class Broker {
   readonly #options: BrokerOptions;
   readonly #intake: Intake;
@@ -66,6 +73,7 @@ export class Broker {
       connectTimeout: this.#options.connectTimeoutMs,
       queueLimit: this.#options.queueLimit,
       maxClientsIdLength: MAX_CLIENT_ID_LENGTH,
+      maxInflightInbound: MAX_OPEN_QOS2,
       authorizePublish: (client, packet, done) => this.#authorizePublish(client, packet, done),
       authorizeSubscribe: (_client, subscription, done) =>
         // $SYS names other devices' ids; nobody on the network needs them. Refused by 0x80 in the SUBACK.
