@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { encodeEvent } from "../events/codec.ts";
 import type { Device } from "../events/schema.ts";
 import { deviceTopology } from "./devices.core.ts";
 import { TopologyTestDriver } from "./test-driver.ts";
@@ -66,4 +67,18 @@ test("a device that makes up names keeps the most recent ones", () => {
   expect(names).toHaveLength(1024);
   expect(names.filter((name) => name.startsWith("m2"))).toHaveLength(500);
   expect(names.filter((name) => name.startsWith("m0"))).toHaveLength(24);
+});
+
+test("a device with many long texts is kept small enough for any log: the newest metrics stay", () => {
+  const run = driver();
+  const journal = new TestJournal();
+  const texts = (round: number) =>
+    Object.fromEntries(Array.from({ length: 64 }, (_, i) => [`m${round}-${i}`, "€".repeat(1024)]));
+  for (let round = 0; round < 16; round++) run.records([journal.reading("a", texts(round))]);
+  run.records([journal.reading("a", { t: 1 })]);
+  const kept = device(run);
+  expect(kept?.readings).toBe(17);
+  expect(encodeEvent("tidegate.device", kept as Device).length).toBeLessThan(768 * 1024);
+  expect(kept?.metrics).toMatchObject({ t: { value: 1 }, "m15-0": {}, "m15-63": {} });
+  expect(kept?.metrics).not.toHaveProperty("m0-0");
 });

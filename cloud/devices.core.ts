@@ -6,7 +6,7 @@
  * device's other metrics do. At the same time the later in the journal counts.
  */
 import { deviceKey } from "../events/ids.ts";
-import { MAX_METRICS } from "../events/limits.ts";
+import { MAX_METRICS, MAX_NAME_LENGTH, MAX_TEXT_VALUE_LENGTH } from "../events/limits.ts";
 import type { Device } from "../events/schema.ts";
 import type { StepResult, Topology } from "../stream/port.ts";
 import {
@@ -84,13 +84,28 @@ function newest(
   return bounded(metrics);
 }
 
-/** A device that makes up names for ever keeps its most recent metrics. */
+/**
+ * What the names and values of a device may take, in bytes: below the 1 MiB that either log takes as one record, with
+ * room for as many numbers as a device may have. A larger one could never be committed, and its partition would stop.
+ */
+const MAX_DEVICE_BYTES = 512 * 1024;
+/** Of one metric, beside its name and text: the map's keys, a number, the time. */
+const METRIC_OVERHEAD = 32;
+/** So many metrics fit whatever they hold (a UTF-16 unit is three bytes of UTF-8 at most), and need not be measured. */
+const ALWAYS_FIT = Math.floor(
+  MAX_DEVICE_BYTES / (3 * (MAX_NAME_LENGTH + MAX_TEXT_VALUE_LENGTH) + METRIC_OVERHEAD),
+);
+
+/** A device that makes up names for ever, or says long texts, keeps its most recent metrics. */
 function bounded(metrics: Device["metrics"]): Device["metrics"] {
-  const names = Object.keys(metrics);
-  if (names.length <= MAX_METRICS) return metrics;
-  return Object.fromEntries(
-    Object.entries(metrics)
-      .sort(([, a], [, b]) => b.time - a.time)
-      .slice(0, MAX_METRICS),
-  );
+  const entries = Object.entries(metrics);
+  if (entries.length <= ALWAYS_FIT) return metrics;
+  const newestFirst = entries.sort(([, a], [, b]) => b.time - a.time);
+  let room = MAX_DEVICE_BYTES;
+  const kept = newestFirst.slice(0, MAX_METRICS).filter(([name, { value }]) => {
+    room -= METRIC_OVERHEAD + Buffer.byteLength(name);
+    if (typeof value === "string") room -= Buffer.byteLength(value);
+    return room >= 0;
+  });
+  return kept.length === entries.length ? metrics : Object.fromEntries(kept);
 }
