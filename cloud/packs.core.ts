@@ -40,5 +40,10 @@ function position(pack: Pack, index: number): number {
 export function merged(old: Aggregate | undefined, value: number): Aggregate {
   if (!old) return [1, value, value, value];
   const [count, min, max, sum] = old;
-  return [count + 1, Math.min(min, value), Math.max(max, value), sum + value];
+  return [count + 1, Math.min(min, value), Math.max(max, value), finite(sum + value)];
+}
+
+/** An infinite sum is no event any more (numbers are finite), and the window with its count would be lost with it. */
+function finite(sum: number): number {
+  return Math.max(-Number.MAX_VALUE, Math.min(Number.MAX_VALUE, sum));
 }

@@ -155,6 +155,21 @@ test("a gateway whose clock was never set says nothing against the device's time
   expect(run.events(NAMES.rejected)).toEqual([]);
 });
 
+test("a sum beyond what a number holds stays the largest number, and the window is told on", () => {
+  const run = driver();
+  const journal = new TestJournal();
+  const values = [1e308, 1e308, 5, -1e308];
+  run.records(values.map((t) => journal.reading("a", { t })));
+  expect(windows(run).get(`gw-one/a/t/1m/${NOON}`)).toMatchObject({
+    count: 4,
+    min: -1e308,
+    max: 1e308,
+    sum: Number.MAX_VALUE - 1e308,
+  });
+  run.records([1, 2, 3].map(() => journal.reading("b", { t: -1e308 })));
+  expect(windows(run).get(`gw-one/b/t/1h/${NOON}`)).toMatchObject({ sum: -Number.MAX_VALUE });
+});
+
 test("names with a slash stay apart", () => {
   const run = driver();
   const journal = new TestJournal();
