@@ -170,6 +170,26 @@ export function sinkTests(harness: ConformanceHarness): void {
     expect(await numbersIn(log, topic)).toEqual(upTo(5));
   });
 
+  test("a source that cannot take the acknowledgement holds up a stop no longer than its deadline", async () => {
+    const s = await scene(harness);
+    const log = await s.open();
+    const topic = s.topic("events");
+    await log.createTopics([spec(topic, 1)]);
+    const source = new ScriptedSource(batches(topic, "gw-a", "e000000001", 1, 2));
+    const asked = deferred();
+    const disk = deferred();
+    source.onAcknowledged = async () => {
+      asked.resolve();
+      await disk.promise;
+    };
+    const sink = log.sink(source);
+    await sink.start();
+    await asked.promise;
+    await sink.stop(50);
+    expect(sink.status().state).toBe("stopped");
+    disk.resolve();
+  });
+
   test("stopping the log ends its sinks after the batch in flight", async () => {
     const s = await scene(harness);
     const log = await s.open();

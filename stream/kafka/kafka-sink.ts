@@ -76,7 +76,7 @@ export class KafkaSink implements Sink {
         this.#state = "idle";
         const batch = await orAborted(this.#source.next(soft), soft);
         this.#state = "sending";
-        await this.#send(producer, batch, onFailure);
+        await this.#send(producer, batch, onFailure, hard);
       } catch (error) {
         if (soft.aborted || hard.aborted) break;
         await onFailure(error).catch(() => {});
@@ -89,6 +89,7 @@ export class KafkaSink implements Sink {
     producer: IdempotentProducer,
     batch: FrozenBatch,
     onFailure: (error: unknown) => Promise<void>,
+    hard: AbortSignal,
   ): Promise<void> {
     const { topic, key, records } = batch;
     const destination = { topic, partition: (count: number) => partitionOf(key, count) };
@@ -104,7 +105,8 @@ export class KafkaSink implements Sink {
     // would be to forget this one.
     for (let noted = false; !noted; ) {
       try {
-        await this.#source.acknowledged(batch);
+        // Past the deadline of stop() the source is left to itself: it will hand the batch in again.
+        await orAborted(this.#source.acknowledged(batch), hard);
         noted = true;
       } catch (error) {
         await onFailure(error);
