@@ -25,6 +25,7 @@ export const DECODE_FAULTS = [
   "too_deep",
   "too_many_metrics",
   "too_long",
+  "bad_text",
   "bad_name",
   "no_metrics",
 ] as const;
@@ -100,13 +101,11 @@ function decodeObject(parsed: unknown): Decoded {
       if (count > MAX_METRICS) {
         throw new Fault("too_many_metrics", `more than ${MAX_METRICS} metrics in one payload`);
       }
-      // A plain assignment to "__proto__" would set the prototype and lose the value.
-      Object.defineProperty(metrics, name, {
-        value: value(content, name),
-        enumerable: true,
-        configurable: true,
-        writable: true,
-      });
+      // "a.b" and a `b` inside of `a` come to one name; keeping the last would lose the other.
+      if (Object.hasOwn(metrics, name)) {
+        throw new Fault("bad_name", `two values are called ${JSON.stringify(name)}`);
+      }
+      metrics[name] = value(content, name);
     }
   };
   collect(parsed, "", 1);
@@ -127,6 +126,8 @@ function value(content: unknown, name: string): MetricValue {
       if (content.length > MAX_TEXT_VALUE_LENGTH) {
         throw new Fault("too_long", `${name} is a text of ${content.length} characters`);
       }
+      // Half of a surrogate pair cannot be written as UTF-8: readers would get another text, or none.
+      if (!content.isWellFormed()) throw new Fault("bad_text", `${name} is a text that is cut`);
       return content;
     default:
       if (Array.isArray(content)) throw new Fault("array", `${name} is an array`);

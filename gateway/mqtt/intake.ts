@@ -102,7 +102,8 @@ export class Intake {
       payload: message.payload.subarray(0, MAX_REJECTED_PAYLOAD_BYTES),
       size: message.payload.length,
       code,
-      message: reason,
+      // What it quotes of a payload may end within a character.
+      message: reason.toWellFormed(),
       ...(message.client === undefined ? {} : { client: message.client }),
     };
     const value = encodeEvent("tidegate.rejected-payload", event);

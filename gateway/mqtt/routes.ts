@@ -41,5 +41,9 @@ export function nameFault(name: string): string | undefined {
   // Names become keys, file columns and page text; a control character in one is never meant.
   // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
   if (/[\u0000-\u001f\u007f\ufffd]/.test(name)) return "a name has a control or broken character";
+  // Half of a surrogate pair has no UTF-8, so that different names would become one.
+  if (!name.isWellFormed()) return "a name has half of a character";
+  // Where CBOR becomes a JavaScript object this name cannot stand; it would come out as another one.
+  if (name === "__proto__") return "no metric or device can be called __proto__";
   return undefined;
 }
