@@ -69,7 +69,8 @@ export async function startAll(settings: StartSettings): Promise<Started> {
     start: async () => writeRunFile(dataDir, { pid: process.pid, http: http.url }),
     stop: async () => removeRunFile(dataDir),
   };
-  const stop = await startParts([log, cloud, gateway, http, runFile]);
+  // The gateway first: the processors ask for the log's topics, and a device waits for nothing behind the buffer.
+  const stop = await startParts([log, gateway, cloud, http, runFile]);
   return { gateway, cloud, url: http.url, logger, stop };
 }
 

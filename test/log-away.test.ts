@@ -3,10 +3,13 @@
  * it was (the claim of 0.9 is measured by bench/log-away.ts; here it must not collapse), and when Kafka is back the
  * backlog drains in order to zero.
  */
+import { once } from "node:events";
 import { mkdtempSync } from "node:fs";
 import { rm } from "node:fs/promises";
+import { type AddressInfo, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import mqtt from "mqtt";
 import { afterAll, describe, expect, test } from "vitest";
 import { Fleet } from "../simulator/fleet.ts";
 import { KafkaBroker } from "./kafka/kafka-broker.ts";
@@ -88,4 +91,31 @@ describe.skipIf(!possible)("Kafka away", () => {
       .map((record) => Number(record.id?.split("-")[1]));
     expect(sequences).toEqual([...sequences].sort((a, b) => a - b));
   });
+});
+
+/** Ports that nobody listens on. */
+async function freePorts(count: number): Promise<readonly number[]> {
+  const servers = Array.from({ length: count }, () => createServer().listen(0, "127.0.0.1"));
+  await Promise.all(servers.map((server) => once(server, "listening")));
+  const ports = servers.map((server) => (server.address() as AddressInfo).port);
+  for (const server of servers) server.close();
+  return ports;
+}
+
+test("a start while Kafka is away keeps no device waiting for it", {
+  timeout: 60_000,
+}, async () => {
+  const [port, nobody] = await freePorts(2);
+  const program = new Program([
+    ...["start", "--brokers", `127.0.0.1:${nobody}`, "--data-dir", join(directory, "start")],
+    ...["--mqtt-port", `${port}`, "--http-port", "0"],
+  ]).launch();
+  cleanups.push(() => program.kill());
+  const device = mqtt.connect(`mqtt://127.0.0.1:${port}`, { reconnectPeriod: 50 });
+  cleanups.push(() => device.endAsync(true));
+  // Refused until the port is open.
+  device.on("error", () => {});
+  await device.publishAsync("sensors/d", "1", { qos: 1 });
+  // The dashboard's address is told only once the question to Kafka was given up.
+  expect(program.stdout).toBe("");
 });
