@@ -98,6 +98,21 @@ test("what the gateway claims and has not come is on its way, until the next epo
   expect(entryOf(run)).toMatchObject({ received: [[1, 9]], missing: [], closed: true });
 });
 
+test("a gateway that begins anew under its old name, its disk gone, ends the epochs it does not remember", () => {
+  const run = driver();
+  const journal = new TestJournal();
+  const opening = journal.opening();
+  run.records([opening, ...readings(journal, 4), statusRecord("gw-one", "0000000001", 9)]);
+  const other = new TestJournal("gw-on", "0000000003");
+  run.records([other.opening(), statusRecord("gw-on", "0000000003", 5, 1)]);
+  const anew = new TestJournal("gw-one", "0000000002");
+  run.records([anew.opening(), opening]);
+  expect(entryOf(run)).toMatchObject({ closed: true, missing: [[6, 9]], accepted: 9 });
+  // The old opening came twice: it ends nothing.
+  expect(entryOf(run, "gw-one/0000000002")).not.toHaveProperty("closed");
+  expect(entryOf(run, "gw-on/0000000003")).not.toHaveProperty("closed");
+});
+
 test("an epoch of which nothing came is missing when the next one names it, but not a moved card's", () => {
   const run = driver();
   const next = new TestJournal("gw-one", "0000000002");

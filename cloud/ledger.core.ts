@@ -3,8 +3,9 @@
  *
  * A journal comes in order, so a hole below the highest sequence that arrived is missing, until a late arrival fills
  * it. What a gateway claims beyond the highest (its status says so) is on its way; once a later epoch has named this
- * one's end, nothing is on its way any more and what did not come is missing too. A declared loss answers for its
- * range; what had arrived of it anyway, or turns up later, counts as arrived and not as lost.
+ * one's end, or begun without knowing of it, nothing is on its way any more and what did not come is missing too. A
+ * declared loss answers for its range; what had arrived of it anyway, or turns up later, counts as arrived and not as
+ * lost.
  *
  * Readings are counted by their headers alone. An event of a type that only a later version knows is an event.
  */
@@ -180,6 +181,9 @@ function opened(state: StateView, account: Account, journal: JournalRecord): Cha
   const event = readValue("tidegate.epoch", journal.record);
   if (event instanceof Fault) return { accounts: [own], faults: [event] };
   const { previous, reason } = event;
+  if (!previous && reason === "first-start" && own.account.duplicates === account.duplicates) {
+    return { accounts: [...forgotten(state, journal), own], faults: NO_FAULTS };
+  }
   if (!previous || previous.epoch === epoch) return { accounts: [own], faults: NO_FAULTS };
   const before = accountOf(state, gateway, previous.epoch);
   // A moved card's epoch before was another gateway's, which may live on and is not ours to close.
@@ -194,6 +198,22 @@ function opened(state: StateView, account: Account, journal: JournalRecord): Cha
     },
   };
   return { accounts: [closed, own], faults: NO_FAULTS };
+}
+
+/**
+ * A buffer that begins without a memory of one before it, under a gateway's old name: that disk is gone, and with it
+ * what was on its way. Left open, those epochs would be on their way for ever and an audit would find nothing missing.
+ */
+function forgotten(state: StateView, { gateway, epoch }: JournalRecord): readonly AccountChange[] {
+  const prefix = accountKey({ gateway, epoch: "" });
+  return [...state.entries(prefix)]
+    .map(([key, value]) => ({
+      gateway,
+      epoch: key.slice(prefix.length),
+      account: value as Account,
+    }))
+    .filter((before) => before.epoch !== epoch && !before.account.closed)
+    .map((before) => ({ ...before, account: { ...before.account, closed: true } }));
 }
 
 function entryOutput(topic: string, change: AccountChange, record: StoredRecord): Output {
