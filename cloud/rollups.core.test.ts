@@ -141,6 +141,7 @@ test("no reading without a time, none from the future, none that cannot be read"
     ["1h", NOON + DAY],
   ]);
   expect(run.events<RejectedRecord>(NAMES.rejected).map((one) => [one.offset, one.code])).toEqual([
+    [0, "no_time"],
     [1, "in_future"],
     [2, "not_cbor"],
     [3, "no_value"],

@@ -8,7 +8,8 @@
  * again empty would be wrong and look right. A reading far ahead of every clock is refused too: it would push the
  * series' end ahead and make everything after it late.
  *
- * Only finite numbers count. Readings whose clock was not set have no time that a window could go by and are left out.
+ * Only finite numbers count. Readings whose clock was not set have no time that a window could go by; they are refused
+ * with a record too.
  *
  * State: `open/<series>` → the newest window of each resolution, all that most readings touch; `1m/<series>/<hour>` and
  * `1h/<series>/<day>` → the closed ones, packed; `packs/<series>` → which packs there are; `seen/…` → duplicates.
@@ -99,7 +100,9 @@ function take(
   reading: Reading,
   record: StoredRecord,
 ): Fault | undefined {
-  if (reading.clock === "unsynced") return undefined;
+  if (reading.clock === "unsynced") {
+    return new Fault("no_time", "neither the device nor the gateway knew what time it was");
+  }
   const time = readingTime(reading, record);
   if (time > latestPossible(reading, record) + MAX_AHEAD_MS) {
     return new Fault("in_future", `time ${time} is more than a day ahead of when it was received`);
