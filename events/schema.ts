@@ -109,6 +109,12 @@ export const gatewayStatusSchema = Type.Object({
   capacity_bytes: count,
   hours_left: Type.Optional(Type.Number()),
   clients: count,
+  rejected: Type.Optional(
+    Type.Integer({
+      minimum: 0,
+      description: "payloads that could not be decoded, since `started`",
+    }),
+  ),
   interval: Type.Number({ description: "ms until the next status is due" }),
   started: time,
   version: text,

@@ -170,7 +170,10 @@ describe("gateway", () => {
     expect(body).toMatch(/^tidegate_rejected_payloads_total\{reason="not_json"\} 1$/m);
     expect(body).toMatch(/^tidegate_unmatched_messages_total 1$/m);
     expect(body).toMatch(/^tidegate_buffer_events 4$/m);
-    expect((await app.inject("/api/v1/gateway")).json()).toMatchObject({ gateway: gateway.id });
+    expect((await app.inject("/api/v1/gateway")).json()).toMatchObject({
+      gateway: gateway.id,
+      rejected: 1,
+    });
 
     await gateway.stop();
     expect((await app.inject("/health/ready")).statusCode).toBe(503);

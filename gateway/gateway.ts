@@ -258,7 +258,7 @@ export class Gateway {
 
   /** What the gateway says of itself now. */
   status(): GatewayStatus {
-    const { gateway, buffer, broker } = this.#live();
+    const { gateway, buffer, broker, intake } = this.#live();
     const stats = buffer.stats();
     const level = { at: this.#clock.uptime(), bytes: stats.bytes };
     this.#levels = this.#levels.filter((old) => level.at - old.at <= LEVEL_WINDOW_MS);
@@ -275,6 +275,7 @@ export class Gateway {
       capacity_bytes: stats.capacityBytes,
       ...(hours === undefined ? {} : { hours_left: hours }),
       clients: broker.stats().clients,
+      rejected: Object.values(intake.stats.rejected).reduce((sum, count) => sum + count, 0),
       interval: this.#options.settings.status_interval_ms,
       started: this.#started,
       version: this.#options.version,
