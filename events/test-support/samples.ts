@@ -59,6 +59,7 @@ export const SAMPLES: Samples = {
       buffered_bytes: 1200,
       capacity_bytes: 1_073_741_824,
       hours_left: 71.25,
+      rejected: 3,
       clients: 12,
       interval: 5000,
       started: 1_772_366_000_000,
