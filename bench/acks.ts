@@ -1,7 +1,7 @@
 /**
  * PUBACKs a second after fsync, beside bare aedes that syncs nothing, in alternating rounds of one run.
  *
- *   npm run bench acks [-- rounds]
+ *   npm run bench -- acks [rounds]
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { mkdtempSync, readFileSync } from "node:fs";

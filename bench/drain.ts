@@ -2,7 +2,7 @@
  * How fast a backlog leaves the buffer: into the embedded log, and into a real Kafka (KAFKA_BROKERS, or one that is
  * started from Maven Central's jars). Also the memory with that backlog, and how long the buffer takes to open with it.
  *
- *   npm run bench drain [-- readings]
+ *   npm run bench -- drain [readings]
  */
 import { mkdtempSync } from "node:fs";
 import { rm } from "node:fs/promises";

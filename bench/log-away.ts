@@ -2,7 +2,7 @@
  * Does ingest keep its rate while the log is away? PUBACKs a second of the real gateway program with Kafka running, with
  * it killed, and after it came back, round by round; and how fast the backlog drains then.
  *
- *   npm run bench log-away [-- rounds]
+ *   npm run bench -- log-away [rounds]
  */
 import { mkdtempSync } from "node:fs";
 import { rm } from "node:fs/promises";
