@@ -18,7 +18,6 @@ import { kafkaJars } from "./kafka-jars.ts";
 /** `-Xmx192m` died of it; 360 MB holds the tests' few thousand partitions' worth of work. */
 const HEAP = "-Xmx360m";
 const START_DEADLINE_MS = 90_000;
-const STOP_DEADLINE_MS = 20_000;
 const CLUSTER_ID = "MkU3OEVBNTcwNTJENDM2Qg";
 
 /**
@@ -105,15 +104,6 @@ export class KafkaBroker {
   async kill(): Promise<void> {
     this.#process?.stdin?.end("keep\n");
     await this.#exited;
-    this.#process = undefined;
-  }
-
-  /** As an operator would: Kafka closes its files and ends, data kept. */
-  async halt(): Promise<void> {
-    this.#process?.kill("SIGTERM");
-    const late = setTimeout(() => this.#process?.stdin?.end("keep\n"), STOP_DEADLINE_MS);
-    await this.#exited;
-    clearTimeout(late);
     this.#process = undefined;
   }
 
