@@ -8,6 +8,7 @@ import { type EventLog, EventLogError } from "../stream/port.ts";
 import { auditLog } from "./audit-log.ts";
 import { recordJson } from "./record-json.ts";
 import { tailRecords } from "./tail-records.ts";
+import { writePatiently } from "./write-patiently.ts";
 
 export interface LogRoutesOptions {
   readonly log: EventLog;
@@ -64,12 +65,7 @@ export const logRoutes: FastifyPluginAsync<LogRoutesOptions> = async (app, { log
               .map((record) => `${JSON.stringify(recordJson(record))}\n`)
               .join("");
             // A reader that is slower than the log holds up its own tail and nothing else.
-            if (!out.write(text) && !abort.signal.aborted) {
-              await new Promise<void>((resolve) => {
-                out.once("drain", resolve);
-                out.once("close", resolve);
-              });
-            }
+            await writePatiently(out, text, abort.signal);
           },
         );
       } finally {

@@ -1,6 +1,7 @@
 /** `tidegate tail TOPIC`: records as lines of JSON, while the system runs or when it does not. */
 import { Command, InvalidArgumentError } from "commander";
 import { addFlags, givenFlags } from "./flags.ts";
+import { writePatiently } from "./write-patiently.ts";
 
 interface Options {
   readonly config?: string;
@@ -40,13 +41,9 @@ Examples:
     const last = options.all ? Number.POSITIVE_INFINITY : options.last;
     const log = await openLog(settings, "tail");
     try {
-      await log.tail(topic, { last, follow: options.follow }, abort.signal, async (lines) => {
-        if (abort.signal.aborted || process.stdout.write(lines)) return;
-        await new Promise<void>((resolve) => {
-          process.stdout.once("drain", resolve);
-          abort.signal.addEventListener("abort", () => resolve());
-        });
-      });
+      await log.tail(topic, { last, follow: options.follow }, abort.signal, (lines) =>
+        writePatiently(process.stdout, lines, abort.signal),
+      );
     } finally {
       await log.close();
     }
