@@ -10,6 +10,8 @@ interface Options {
   readonly json?: boolean;
 }
 
+const COULD_NOT_LOOK = 2;
+
 export function auditCommand(): Command {
   const command = new Command("audit")
     .summary("what was accepted, what arrived, what is missing")
@@ -18,6 +20,8 @@ export function auditCommand(): Command {
     )
     .option("--json", "as JSON");
   addFlags(command, ["dataDir", "brokers", "namespace", "logLevel"]);
+  // A flag that there is not is no answer either.
+  command.exitOverride(({ exitCode }) => process.exit(exitCode === 0 ? 0 : COULD_NOT_LOOK));
   command.addHelpText(
     "after",
     `
@@ -29,8 +33,8 @@ Examples:
   return command.action(async (options: Options) => {
     const { loadProgram } = await import("./programs.ts");
     const { openLog } = await import("./open-log.ts");
-    const settings = loadProgram("tools", options.config, givenFlags({ ...options }));
     const report = await lookOrFail(async () => {
+      const settings = loadProgram("tools", options.config, givenFlags({ ...options }));
       const log = await openLog(settings, "audit");
       try {
         return await log.audit();
@@ -48,9 +52,8 @@ async function lookOrFail<T>(look: () => Promise<T>): Promise<T> {
   try {
     return await look();
   } catch (error) {
-    if (error instanceof CommandError) throw error;
     const { message } = error as Error;
-    throw new CommandError(`audit could not look: ${message}`, 2, { cause: error });
+    throw new CommandError(`audit could not look: ${message}`, COULD_NOT_LOOK, { cause: error });
   }
 }
 

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import type { Logger } from "pino";
 import { EmbeddedEventLog } from "../stream/embedded/embedded-event-log.ts";
 import { KafkaEventLog } from "../stream/kafka/kafka-event-log.ts";
+import type { KafkaLimits } from "../stream/kafka/options.ts";
 import type { EventLog } from "../stream/port.ts";
 
 export interface LogSettings {
@@ -11,23 +12,25 @@ export interface LogSettings {
   readonly kafka: { readonly brokers: readonly string[] };
 }
 
-/** How long a command that a person waits for tries to reach Kafka, ms. */
-export const PATIENCE_MS = 4000;
+/**
+ * What a command that a person waits for puts up with. A broker that takes connections and says nothing (it hangs, it
+ * swaps) is given up after one request and what is left of the call: about 5 s in all.
+ */
+export const IMPATIENT = {
+  connectionTimeoutMs: 2500,
+  requestTimeoutMs: 2500,
+  callDeadlineMs: 4000,
+} as const satisfies Partial<KafkaLimits>;
 
 /** @param program begins the client id that Kafka's logs and quotas know us by */
 export function createEventLog(
   settings: LogSettings,
   program: string,
   logger: Logger,
-  patienceMs?: number,
+  limits: Partial<KafkaLimits> = {},
 ): EventLog {
   const { brokers } = settings.kafka;
   return brokers.length > 0
-    ? new KafkaEventLog({
-        brokers,
-        clientId: `tidegate-${program}`,
-        logger,
-        ...(patienceMs === undefined ? {} : { limits: { callDeadlineMs: patienceMs } }),
-      })
+    ? new KafkaEventLog({ brokers, clientId: `tidegate-${program}`, logger, limits })
     : new EmbeddedEventLog({ directory: join(settings.data_dir, "log"), logger });
 }

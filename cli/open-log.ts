@@ -8,13 +8,16 @@ import { join } from "node:path";
 import type { AuditReport } from "../cloud/audit.core.ts";
 import { EventLogError } from "../stream/port.ts";
 import { auditLog } from "./audit-log.ts";
-import { createEventLog, type LogSettings, PATIENCE_MS } from "./connect-log.ts";
+import { createEventLog, IMPATIENT, type LogSettings } from "./connect-log.ts";
 import { CommandError } from "./errors.ts";
 import { topicOf } from "./log-routes.ts";
 import { createLogger } from "./logger.ts";
 import { recordJson } from "./record-json.ts";
 import { readRunFile } from "./run-file.ts";
 import { tailRecords } from "./tail-records.ts";
+
+/** Where the demo keeps its data, in the data directory. */
+const DEMO = "demo";
 
 export interface OpenedLog {
   /** Lines of JSON, each ended. Resolves at the end, or with `follow` when the signal says so. */
@@ -34,13 +37,11 @@ export async function openLog(
 ): Promise<OpenedLog> {
   const running = settings.kafka.brokers.length === 0 ? readRunFile(settings.data_dir) : undefined;
   if (running) return overHttp(running.http);
-  if (settings.kafka.brokers.length === 0 && !existsSync(join(settings.data_dir, "log"))) {
-    throw new CommandError(
-      `there is no event log in ${settings.data_dir}: name the directory with --data-dir, or Kafka with --brokers`,
-      2,
-    );
+  if (settings.kafka.brokers.length === 0) {
+    const nothing = whyNoLog(settings.data_dir);
+    if (nothing !== undefined) throw new CommandError(nothing);
   }
-  const log = createEventLog(settings, program, createLogger(settings.log_level), PATIENCE_MS);
+  const log = createEventLog(settings, program, createLogger(settings.log_level), IMPATIENT);
   await log.start();
   const { namespace } = settings;
   return {
@@ -53,6 +54,22 @@ export async function openLog(
   };
 }
 
+/** Says what is there instead, and what to type; undefined where there is an event log. */
+function whyNoLog(dataDir: string): string | undefined {
+  const holds = (...path: string[]) => existsSync(join(dataDir, ...path));
+  if (holds("log")) return undefined;
+  const lead = `there is no event log in ${dataDir}`;
+  if (holds("gateway.json") && holds("buffer")) {
+    return `${lead}: the gateway whose directory this is forwards to Kafka; name that with --brokers HOST:PORT`;
+  }
+  if (holds(DEMO, "log")) {
+    // Not through join(), which would take the ./ away that the user reads everywhere else.
+    const demo = `${dataDir.replace(/\/+$/, "")}/${DEMO}`;
+    return `${lead}; the demo's is in ${demo}: add --data-dir ${demo}`;
+  }
+  return `${lead}: name the directory with --data-dir, or Kafka with --brokers`;
+}
+
 function overHttp(base: string): OpenedLog {
   const get = async (path: string, signal?: AbortSignal): Promise<Response> => {
     let response: Response;
@@ -61,7 +78,6 @@ function overHttp(base: string): OpenedLog {
     } catch (error) {
       throw new CommandError(
         `the process that has the data directory open does not answer on ${base} (${(error as Error).message})`,
-        2,
       );
     }
     if (response.ok) return response;

@@ -20,6 +20,7 @@ function commonSettings(program: Program) {
     namespace: Type.String({
       default: "telemetry",
       pattern: NAMESPACE_PATTERN,
+      "x-form": "write lower-case letters, digits and -, e.g. plant-7",
       description: "Begins the names of all topics; separates tenants on one broker.",
     }),
     topics: topicSettings,
@@ -53,6 +54,7 @@ function commonSettings(program: Program) {
           Type.String({ pattern: "^[^\\s:]+:\\d{1,5}$|^\\[[0-9a-fA-F:]+\\]:\\d{1,5}$" }),
           {
             default: [],
+            "x-form": "write HOST:PORT, e.g. kafka-1:9092",
             description:
               "HOST:PORT of some brokers. Without any, `start` keeps an embedded log, a gateway buffers.",
           },

@@ -23,7 +23,12 @@ const schema = Type.Object(
       { additionalProperties: false, default: {} },
     ),
     kafka: Type.Object(
-      { brokers: Type.Array(Type.String(), { default: [] }) },
+      {
+        brokers: Type.Array(Type.String({ pattern: "^[^:]+:\\d+$" }), {
+          default: [],
+          "x-form": "write HOST:PORT",
+        }),
+      },
       { additionalProperties: false, default: {} },
     ),
   },
@@ -80,17 +85,29 @@ describe("loadSettings", () => {
       "TIDEGATE_MQTT_HOTS: no such setting, did you mean TIDEGATE_MQTT_HOST?",
       "t.yaml:4:1: nope is not a setting",
       "t.yaml:2:3: mqtt.prot is not a setting, did you mean mqtt.port?",
-      "t.yaml:3:3: mqtt.port must be integer",
+      "t.yaml:3:3: mqtt.port must be a whole number",
     ]);
   });
 
   test("a flag's and a variable's fault names them", () => {
     expect(faults(undefined, { TIDEGATE_MQTT_PORT: "99999" })).toEqual([
-      "TIDEGATE_MQTT_PORT: must be <= 65535",
+      "TIDEGATE_MQTT_PORT: must be 65535 or less",
     ]);
     expect(
       faults(undefined, {}, new Map([["mqtt.port", { flag: "--mqtt-port", text: "x" }]])),
-    ).toEqual(["--mqtt-port: must be integer"]);
+    ).toEqual(["--mqtt-port: must be a whole number"]);
+  });
+
+  test("a fault of one member of a list shows the member, and what to write instead of a pattern", () => {
+    const flags = new Map([["kafka.brokers", { flag: "--brokers", text: "a:1,nonsense" }]]);
+    expect(faults(undefined, {}, flags)).toEqual(['--brokers: "nonsense": write HOST:PORT']);
+    expect(faults("kafka:\n  brokers: [nonsense]\n")).toEqual([
+      't.yaml:2:3: kafka.brokers "nonsense": write HOST:PORT',
+    ]);
+    expect(faults("kafka:\n  brokers: a:1\nmqtt:\n  port: -1\n")).toEqual([
+      "t.yaml:4:3: mqtt.port must be 0 or more",
+      "t.yaml:2:3: kafka.brokers must be a list",
+    ]);
   });
 
   test("broken YAML and a missing file are one line each", () => {

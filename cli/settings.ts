@@ -36,6 +36,8 @@ export interface Leaf {
   readonly type: string;
   readonly description: string;
   readonly default: unknown;
+  /** What to write, for people, where the schema has a pattern for machines: its keyword `x-form`. */
+  readonly form: string | undefined;
 }
 
 interface SchemaNode {
@@ -43,6 +45,7 @@ interface SchemaNode {
   readonly properties?: Readonly<Record<string, SchemaNode>>;
   readonly description?: string;
   readonly default?: unknown;
+  readonly "x-form"?: string;
 }
 
 /** The leaves of an object schema, in its order. */
@@ -52,7 +55,7 @@ export function leavesOf(schema: object, prefix = ""): Leaf[] {
     const path = prefix + key;
     if (node.type === "object") return leavesOf(node, `${path}.`);
     const { type = "string", description = "" } = node;
-    return [{ path, type, description, default: node.default }];
+    return [{ path, type, description, default: node.default, form: node["x-form"] }];
   });
 }
 
@@ -92,7 +95,7 @@ export function loadSettings<T>(schema: TObject, sources: Sources): T {
   const validate = new Ajv({ allErrors: true, useDefaults: true, strict: false }).compile(schema);
   if (!validate(tree)) {
     for (const error of validate.errors ?? []) {
-      const { path, problem } = explain(error, leaves);
+      const { path, problem } = explain(error, leaves, tree);
       const at = where.get(path) ?? file?.position(path);
       faults.push(
         at ? `${at}: ${where.has(path) ? "" : `${path} `}${problem}` : `${path} ${problem}`,
@@ -177,8 +180,12 @@ function readYaml(
 function explain(
   error: ErrorObject,
   leaves: ReadonlyMap<string, Leaf>,
+  tree: Tree,
 ): { path: string; problem: string } {
-  const parent = error.instancePath.slice(1).replaceAll("/", ".");
+  const keys = error.instancePath.split("/").slice(1);
+  const value = keys.reduce<unknown>((node, key) => (node as Tree | undefined)?.[key], tree);
+  // A fault of one member is shown where the list is set.
+  const parent = keys.filter((key) => !/^\d+$/.test(key)).join(".");
   const child = (key: string) => (parent === "" ? key : `${parent}.${key}`);
   switch (error.keyword) {
     case "additionalProperties": {
@@ -189,10 +196,34 @@ function explain(
       return { path: child(String(error.params.missingProperty)), problem: "must be set" };
     case "enum":
       return { path: parent, problem: `must be one of ${error.params.allowedValues.join(", ")}` };
+    case "type": {
+      const kind = KINDS[String(error.params.type)] ?? `of type ${error.params.type}`;
+      return { path: parent, problem: `must be ${kind}` };
+    }
+    case "minimum":
+      return { path: parent, problem: `must be ${error.params.limit} or more` };
+    case "maximum":
+      return { path: parent, problem: `must be ${error.params.limit} or less` };
+    case "minLength":
+      return { path: parent, problem: "must not be empty" };
+    case "pattern": {
+      const what = leaves.get(parent)?.form ?? `must match ${error.params.pattern}`;
+      return { path: parent, problem: `${JSON.stringify(value)}: ${what}` };
+    }
     default:
       return { path: parent, problem: error.message ?? "is not valid" };
   }
 }
+
+/** The types of JSON Schema in words. */
+const KINDS: Readonly<Record<string, string>> = {
+  integer: "a whole number",
+  number: "a number",
+  boolean: "true or false",
+  string: "a text",
+  array: "a list",
+  object: "a map of settings",
+};
 
 /** `, did you mean …?` where something is near. */
 function meant(wrong: string, known: readonly string[]): string {

@@ -1,7 +1,7 @@
 /** What people get wrong: one clear message each, with what to do, and never a stack trace. */
-import { mkdtempSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, writeFileSync } from "node:fs";
 import { rm } from "node:fs/promises";
-import { createServer, type Server } from "node:net";
+import { createServer, type Server, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import mqtt from "mqtt";
@@ -41,8 +41,8 @@ async function started(...args: string[]): Promise<Program> {
   return program;
 }
 
-async function occupied(): Promise<number> {
-  const server: Server = createServer();
+async function occupied(onConnection?: (socket: Socket) => void): Promise<number> {
+  const server: Server = createServer(onConnection);
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   cleanups.push(() => new Promise((resolve) => server.close(resolve)));
   const address = server.address();
@@ -69,7 +69,7 @@ describe("bad input", () => {
       finished,
       "2 faults",
       /c\.yaml:2:3: mqtt\.prot is not a setting, did you mean mqtt\.port\?/,
-      /c\.yaml:3:1: heartbeat_interval_ms must be integer/,
+      /c\.yaml:3:1: heartbeat_interval_ms must be a whole number/,
     );
   });
 
@@ -79,7 +79,10 @@ describe("bad input", () => {
       await run(["config"], { env: { TIDEGATE_MQTT_PROT: "1" } }),
       "TIDEGATE_MQTT_PROT: no such setting, did you mean TIDEGATE_MQTT_PORT",
     );
-    expectClear(await run(["config", "--mqtt-port", "many"]), "--mqtt-port: must be integer");
+    expectClear(
+      await run(["config", "--mqtt-port", "many"]),
+      "--mqtt-port: must be a whole number",
+    );
   });
 
   test("a broken rules file: its line, and what to write instead", async () => {
@@ -140,10 +143,49 @@ describe("bad input", () => {
     expect(audit.stderr).toMatch(/^tidegate: audit could not look: /);
   });
 
-  test("commands that look at a directory where nothing is", async () => {
+  test("a Kafka that hangs: it takes connections and says nothing", async () => {
+    const sockets = new Set<Socket>();
+    const port = await occupied((socket) => sockets.add(socket));
+    cleanups.push(async () => {
+      for (const socket of sockets) socket.destroy();
+    });
+    const brokers = ["--brokers", `127.0.0.1:${port}`];
+    const begun = performance.now();
+    const [tail, audit] = await Promise.all([
+      run(["tail", "events", ...brokers, "--no-follow"]),
+      run(["audit", ...brokers]),
+    ]);
+    expect(performance.now() - begun).toBeLessThan(8000);
+    expectClear(tail, `127.0.0.1:${port}`);
+    expect(audit.code).toBe(2);
+    expect(audit.stderr).toMatch(/^tidegate: audit could not look: /);
+  });
+
+  test("commands that look at a directory where nothing is: tail ends with 1, audit with 2", async () => {
     const audit = await run(["audit", ...data()]);
     expect(audit.code).toBe(2);
     expect(audit.stderr).toMatch(/no event log .*--data-dir/);
+    expectClear(await run(["tail", "events", ...data()]), /no event log .*--data-dir/);
+  });
+
+  test("commands that look beside the demo's data: where that is", async () => {
+    mkdirSync(join(directory, "data", "demo", "log"), { recursive: true });
+    const found = await run(["tail", "events", "--data-dir", "./data"], { cwd: directory });
+    expectClear(found, "add --data-dir ./data/demo");
+  });
+
+  test("commands that look at a gateway's directory: its log is Kafka", async () => {
+    const gateway = await started("gateway", ...data(), ...FREE);
+    await gateway.stop();
+    expectClear(await run(["tail", "events", ...data()]), "forwards to Kafka", "--brokers");
+  });
+
+  test("audit with a setting or a flag that is wrong: it could not look", async () => {
+    const brokers = await run(["audit", "--brokers", "nonsense"]);
+    expect(brokers.code).toBe(2);
+    expect(brokers.stderr).toContain('--brokers: "nonsense": write HOST:PORT, e.g. kafka-1:9092');
+    expect((await run(["audit", "--nonsense"])).code).toBe(2);
+    expect((await run(["audit", "--help"])).code).toBe(0);
   });
 
   test("a topic that does not exist", async () => {

@@ -51,12 +51,29 @@ describe("faults", () => {
     expect(faultOf(wrapped)).toMatchObject({
       code: "unreachable",
       reaction: "reconnect",
-      message: "Connection error: connect ECONNREFUSED",
+      message: "connect ECONNREFUSED",
     });
     const aggregate = Object.assign(new Error("Topic creation errors"), {
       errors: [createErrorFromCode(37)],
     });
     expect(faultOf(aggregate)).toMatchObject({ code: "invalid", reaction: "refused" });
+  });
+
+  test("of a connection are told in few words, with the broker", () => {
+    const make = (name: string, ...args: unknown[]) => {
+      const Made = errors[name] as new (...of: unknown[]) => Error;
+      return faultOf(new Made(...args)).message;
+    };
+    const broker = "kafka-1:9092";
+    expect([
+      make("KafkaJSRequestTimeoutError", "Request Metadata(key: 3) timed out", { broker }),
+      make("KafkaJSConnectionError", "Connection timeout", { broker }),
+      make("KafkaJSConnectionClosedError", "Closed connection", { host: "kafka-1", port: 9092 }),
+    ]).toEqual([
+      "kafka-1:9092 does not answer",
+      "kafka-1:9092 takes no connection",
+      "kafka-1:9092 closed the connection",
+    ]);
   });
 
   test("that nobody knows are taken for a bad connection, and tried again", () => {

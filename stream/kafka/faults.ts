@@ -120,6 +120,8 @@ interface AnyError {
   readonly name?: string;
   readonly type?: string;
   readonly code?: unknown;
+  /** `host:port` */
+  readonly broker?: string;
   readonly message?: string;
   readonly cause?: unknown;
   readonly errors?: readonly unknown[];
@@ -136,11 +138,21 @@ export function faultOf(error: unknown): Fault {
   for (let at = error as AnyError | undefined, depth = 0; at && depth < 8; depth++) {
     const found = PROTOCOL_FAULTS[at.type ?? ""] ?? CLIENT_FAULTS[at.name ?? ""];
     if (found) row = found;
-    if (found || !message) message = at.type ? `${at.type}: ${at.message}` : `${at.message}`;
+    if (found || !message) message = told(at);
     at = (at.errors?.[0] ?? at.cause) as AnyError | undefined;
   }
   const [code, reaction] = row ?? (["unreachable", "reconnect"] as const);
   return { code, reaction, message: message || String(error), cause: error };
+}
+
+/** In words for people: kafkajs's say which of its requests it was, and rarely of which broker. */
+function told({ type, name, broker, message }: AnyError): string {
+  if (type) return `${type}: ${message}`;
+  if (name === "KafkaJSRequestTimeoutError") return `${broker} does not answer`;
+  if (name === "KafkaJSConnectionClosedError") return `${broker} closed the connection`;
+  if (name !== "KafkaJSConnectionError") return `${message}`;
+  if (message === "Connection timeout") return `${broker} takes no connection`;
+  return `${message}`.replace(/^Connection error: /, "");
 }
 
 /** For callers of the port. */

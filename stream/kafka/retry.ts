@@ -40,7 +40,10 @@ export class Patience {
   readonly #settings: KafkaSettings;
   readonly #doing: string;
   readonly #signal: AbortSignal;
-  #begun: number | undefined;
+  /** From the first try on: a broker that says nothing takes its time to fail, and that counts. */
+  readonly #begun = performance.now();
+  /** A try may have waited long for a connection before it heard of an unknown topic. */
+  #firstFailed: number | undefined;
   #attempt = 0;
 
   constructor(settings: KafkaSettings, doing: string, signal: AbortSignal) {
@@ -54,10 +57,13 @@ export class Patience {
     if (this.#signal.aborted) throw closedError(this.#doing);
     const { callDeadlineMs, unknownTopicMs } = this.#settings.limits;
     const fault = faultOf(error);
-    this.#begun ??= performance.now();
+    this.#firstFailed ??= performance.now();
     const wait = pauseMs(this.#settings, ++this.#attempt);
-    const patience = fault.code === "unknown_topic" ? unknownTopicMs : callDeadlineMs;
-    if (!passes(fault) || performance.now() - this.#begun + wait > patience) {
+    const over =
+      fault.code === "unknown_topic"
+        ? this.#firstFailed + unknownTopicMs
+        : this.#begun + callDeadlineMs;
+    if (!passes(fault) || performance.now() + wait > over) {
       throw eventLogError(error, this.#doing);
     }
     await pause(wait, this.#signal);
