@@ -19,7 +19,9 @@ export function auditCommand(): Command {
       "Prints for each gateway and epoch what it accepted, what arrived in the log, what is on the way, missing, duplicate or declared lost. Exit status 1 if anything is missing, 2 if it could not look.",
     )
     .option("--json", "as JSON");
-  addFlags(command, ["dataDir", "brokers", "namespace", "logLevel"]);
+  addFlags(command, ["dataDir", "brokers", "namespace", "logLevel"], {
+    brokers: "Kafka; without it the data directory's log",
+  });
   // A flag that there is not is no answer either.
   command.exitOverride(({ exitCode }) => process.exit(exitCode === 0 ? 0 : COULD_NOT_LOOK));
   command.addHelpText(

@@ -8,7 +8,9 @@ export function cloudCommand(): Command {
     .description(
       "Turns the events in Kafka into the ledger, rollups, devices and alerts. Several share the work by partitions.",
     );
-  addFlags(command, ["dataDir", "httpPort", "brokers", "rules", "namespace", "logLevel"]);
+  addFlags(command, ["dataDir", "httpPort", "brokers", "rules", "namespace", "logLevel"], {
+    brokers: "Kafka; needed",
+  });
   command.addHelpText(
     "after",
     `

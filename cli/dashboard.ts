@@ -8,7 +8,9 @@ export function dashboardCommand(): Command {
     .description(
       "Serves the dashboard over a read model that it fills from the topics in Kafka and keeps in the data directory.",
     );
-  addFlags(command, ["dataDir", "httpPort", "brokers", "namespace", "logLevel"]);
+  addFlags(command, ["dataDir", "httpPort", "brokers", "namespace", "logLevel"], {
+    brokers: "Kafka; needed",
+  });
   command.addHelpText(
     "after",
     `

@@ -62,12 +62,19 @@ export const SHARED_FLAGS = {
 
 export type SharedFlagName = keyof typeof SHARED_FLAGS;
 
-/** Adds `--config` and the named flags. */
-export function addFlags(command: Command, names: readonly SharedFlagName[]): Command {
+/**
+ * Adds `--config` and the named flags.
+ * @param described what a flag means to this command, where that is not what it means to most
+ */
+export function addFlags(
+  command: Command,
+  names: readonly SharedFlagName[],
+  described: Partial<Record<SharedFlagName, string>> = {},
+): Command {
   command.option("--config <FILE>", "settings, a YAML file");
   for (const name of names) {
     const { flag, argument, description } = SHARED_FLAGS[name];
-    command.option(`${flag} <${argument}>`, description);
+    command.option(`${flag} <${argument}>`, described[name] ?? description);
   }
   return command;
 }

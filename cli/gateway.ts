@@ -8,15 +8,11 @@ export function gatewayCommand(): Command {
     .description(
       "Takes readings over MQTT, acknowledges them once they are on disk, and forwards them to Kafka. Without brokers it buffers.",
     );
-  addFlags(command, [
-    "dataDir",
-    "mqttPort",
-    "httpPort",
-    "gatewayId",
-    "brokers",
-    "namespace",
-    "logLevel",
-  ]);
+  addFlags(
+    command,
+    ["dataDir", "mqttPort", "httpPort", "gatewayId", "brokers", "namespace", "logLevel"],
+    { brokers: "Kafka to forward to; without it readings wait in the buffer" },
+  );
   command.addHelpText(
     "after",
     `

@@ -2,6 +2,7 @@
 import { ProgressPrinter, replayLine, replaySummaryLine } from "../simulator/progress.ts";
 import { replayCsv } from "../simulator/replay.ts";
 import type { ReplayCommandOptions } from "./replay.ts";
+import { CONNECT_MS } from "./run-simulate.ts";
 
 export async function runReplay(file: string, options: ReplayCommandOptions): Promise<void> {
   const printer = new ProgressPrinter(process.stderr);
@@ -18,9 +19,10 @@ export async function runReplay(file: string, options: ReplayCommandOptions): Pr
     ...(options.timeColumn === undefined ? {} : { timeColumn: options.timeColumn }),
     ...(options.skipBad ? { skipBad: true } : {}),
     ...(options.ledger === undefined ? {} : { ledger: options.ledger }),
+    connectMs: CONNECT_MS,
     signal: abort.signal,
     onProgress: (progress) => printer.update(replayLine(progress)),
-  });
+  }).finally(() => printer.clear());
   printer.end(replaySummaryLine(summary));
   if (summary.acknowledged < summary.sent || summary.aborted) process.exitCode = 1;
 }

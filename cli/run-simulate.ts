@@ -4,6 +4,8 @@ import { fleetLine, fleetSummaryLine, ProgressPrinter } from "../simulator/progr
 import type { SimulateOptions } from "./simulate.ts";
 
 const HOUR_MS = 3_600_000;
+/** For the first connection, ms: who simulates against nothing has mistyped something, and is looking. */
+export const CONNECT_MS = 5000;
 
 export async function runSimulate(options: SimulateOptions): Promise<void> {
   const printer = new ProgressPrinter(process.stderr);
@@ -18,7 +20,8 @@ export async function runSimulate(options: SimulateOptions): Promise<void> {
     backfillMs: options.backfill * HOUR_MS,
     ...(options.duration === undefined ? {} : { durationMs: options.duration * 1000 }),
     ...(options.count === undefined ? {} : { count: options.count }),
-    ...(options.ledger === false ? {} : { ledger: options.ledger }),
+    ...(options.ledger === undefined ? {} : { ledger: options.ledger }),
+    connectMs: CONNECT_MS,
     onProgress: (progress) => printer.update(fleetLine(progress)),
   });
   for (const signal of ["SIGINT", "SIGTERM"] as const) {
@@ -27,8 +30,8 @@ export async function runSimulate(options: SimulateOptions): Promise<void> {
     });
   }
   await fleet.start();
-  const summary = await fleet.finished;
+  const summary = await fleet.finished.finally(() => printer.clear());
   printer.end(fleetSummaryLine(summary));
-  if (options.ledger !== false) console.log(`ledger: ${options.ledger}`);
+  if (options.ledger !== undefined) console.log(`ledger: ${options.ledger}`);
   if (summary.unacknowledged > 0 || summary.unsent > 0 || summary.dropped > 0) process.exitCode = 1;
 }

@@ -5,7 +5,7 @@ export function simulateCommand(): Command {
   return new Command("simulate")
     .summary("a fleet of simulated devices over real MQTT")
     .description(
-      "Publishes plausible signals from many devices with QoS 1, shows how fast they are acknowledged, and writes what was sent and what was acknowledged.",
+      "Publishes plausible signals from many devices with QoS 1, shows how fast they are acknowledged, and writes what was sent and acknowledged where a file is named.",
     )
     .option("--host <HOST>", "where the gateway is", "127.0.0.1")
     .option("--mqtt-port <PORT>", "its MQTT port", wholeNumber, 1883)
@@ -22,14 +22,14 @@ export function simulateCommand(): Command {
     )
     .option("--backfill <HOURS>", "history sent first", decimal, 0)
     .option("--prefix <TEXT>", "begins the devices' names", "")
-    .option("--ledger <FILE>", "what was sent and acknowledged, as NDJSON", "simulation.ndjson")
-    .option("--no-ledger", "write none")
+    .option("--ledger <FILE>", "write what was sent and acknowledged, as NDJSON")
     .addHelpText(
       "after",
       `
 Examples:
   tidegate simulate --devices 50 --rate 1 --seed 7
-  tidegate simulate --devices 1000 --rate 10 --duration 60 --no-ledger`,
+  tidegate simulate --devices 1000 --rate 10 --duration 60
+  tidegate simulate --count 100 --ledger sent.ndjson`,
     )
     .action(async (options: SimulateOptions) => {
       const { runSimulate } = await import("./run-simulate.ts");
@@ -48,7 +48,7 @@ export interface SimulateOptions {
   readonly reconnect: number;
   readonly backfill: number;
   readonly prefix: string;
-  readonly ledger: string | false;
+  readonly ledger?: string;
 }
 
 export function wholeNumber(text: string): number {

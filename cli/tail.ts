@@ -20,7 +20,9 @@ export function tailCommand(): Command {
     .option("-n, --last <COUNT>", "records that are there already to begin with", count, 10)
     .option("--all", "begin with everything that is there")
     .option("--no-follow", "end after what is there");
-  addFlags(command, ["dataDir", "brokers", "namespace", "logLevel"]);
+  addFlags(command, ["dataDir", "brokers", "namespace", "logLevel"], {
+    brokers: "Kafka; without it the data directory's log",
+  });
   command.addHelpText(
     "after",
     `

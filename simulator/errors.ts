@@ -12,6 +12,20 @@ export class SimulatorError extends Error {
   }
 }
 
+/** @param reason why there is no connection, the last heard */
+export function brokerUnreachable(
+  host: string,
+  port: number,
+  reason: string | undefined,
+): SimulatorError {
+  // The address is said already.
+  const why = reason?.replace(` ${host}:${port}`, "") ?? "it says nothing";
+  return new SimulatorError(
+    "broker_unreachable",
+    `no broker answers at ${host}:${port} (${why}): start one with \`npx tidegate start\`, or name it with --host and --mqtt-port`,
+  );
+}
+
 /** @throws SimulatorError `options` with every fault there is */
 export function refuseFaults(faults: readonly (string | false | undefined)[]): void {
   const found = faults.filter((fault) => typeof fault === "string");

@@ -35,6 +35,8 @@ export interface FleetOptions {
   readonly window?: number | undefined;
   /** Most readings that a device keeps while the broker is away; then it drops the oldest. Default 10,000. */
   readonly maxQueued?: number | undefined;
+  /** How long to wait for the first connection of any device before giving up, ms. Default: without end. */
+  readonly connectMs?: number | undefined;
   /** Connections made each second at the start. Default 500: a broker's listen backlog is 511. */
   readonly connectsPerSecond?: number | undefined;
   /** What `stop` waits for the acknowledgements of what was sent, ms. Default 10 s. */
@@ -111,6 +113,7 @@ export function fleetSettings(options: FleetOptions): FleetSettings {
     rangeFault("window", settings.window, 1, 65_535),
     rangeFault("queue", settings.maxQueued, 1, 1e7),
     rangeFault("connects per second", settings.connectsPerSecond, 1, 1e6),
+    rangeFault("connect deadline", options.connectMs ?? 1, 1, Number.POSITIVE_INFINITY),
     rangeFault("progress interval", settings.progressEveryMs, 10, 86_400_000),
     ...names.map(
       (name) =>

@@ -196,6 +196,40 @@ describe("fleet", () => {
     expect(await running.stop()).toBe(summary);
   });
 
+  test("where no broker ever was, a fleet with a deadline says so, also one that has sent its count by then", async () => {
+    const server = await broker();
+    await server.stop();
+    const endless = await fleet(server.port, { connectMs: 300 });
+    const short = await fleet(server.port, { connectMs: 300, count: 1, drainMs: 60_000 });
+    cleanups.splice(-2);
+    for (const one of [endless, short]) {
+      await expect(one.finished).rejects.toMatchObject({
+        code: "broker_unreachable",
+        message: expect.stringMatching(
+          /^no broker answers at 127\.0\.0\.1:\d+ \(connect ECONNREFUSED\): start one/,
+        ),
+      });
+    }
+  });
+
+  test("a deadline is for the first connection only", async () => {
+    const server = await broker();
+    const past = Promise.withResolvers<void>();
+    const running = await fleet(server.port, {
+      connectMs: 200,
+      drainMs: 100,
+      progressEveryMs: 20,
+      onProgress: ({ elapsedMs }) => {
+        if (elapsedMs > 300) past.resolve();
+      },
+    });
+    await expect.poll(() => running.progress().connected).toBe(5);
+    await server.stop();
+    await past.promise;
+    const summary = await running.stop();
+    expect(summary.sent).toBeGreaterThan(0);
+  });
+
   test("where no broker ever was, stop does not wait for one, and the fault is told", async () => {
     const server = await broker();
     await server.stop();

@@ -8,7 +8,7 @@
  */
 import { randomBytes } from "node:crypto";
 import type { MetricValue } from "../events/schema.ts";
-import { SimulatorError } from "./errors.ts";
+import { brokerUnreachable, SimulatorError } from "./errors.ts";
 import { type FleetOptions, type FleetSettings, fleetSettings } from "./fleet-options.ts";
 import { type FleetProgress, type FleetSummary, Tally } from "./fleet-progress.ts";
 import { makeDevices, type SimulatedDevice, sample } from "./kinds.ts";
@@ -57,6 +57,8 @@ export class Fleet {
   #state: "new" | "running" | "draining" | "ended" = "new";
   #startedAt = 0;
   #connected = 0;
+  #everConnected = false;
+  #stopAsked = false;
   #live = 0;
   #fault: string | undefined;
   /** Called when something was acknowledged while draining. */
@@ -72,7 +74,7 @@ export class Fleet {
     this.#finished.promise.catch(() => undefined);
   }
 
-  /** Settles when the run has ended: by `count`, `durationMs`, `stop` or a ledger that cannot be written. */
+  /** Settles when the run has ended: by `count`, `durationMs`, `stop` a ledger that cannot be written, or no broker in `connectMs`. */
   get finished(): Promise<FleetSummary> {
     return this.#finished.promise;
   }
@@ -108,13 +110,15 @@ export class Fleet {
       });
     }
     this.#planProgress();
+    this.#planGivingUp();
   }
 
   /**
    * Makes no more readings, waits for the acknowledgements of those made (at most `drainMs`), closes connections and
-   * ledger. @throws SimulatorError `ledger`
+   * ledger. @throws SimulatorError `ledger`, `broker_unreachable` where that had ended it before
    */
   async stop(): Promise<FleetSummary> {
+    this.#stopAsked = true;
     if (this.#state === "new") {
       this.#state = "ended";
       this.#finished.resolve(this.#summary());
@@ -166,6 +170,7 @@ export class Fleet {
         },
         onOnline: () => {
           this.#connected += 1;
+          this.#everConnected = true;
         },
         onOffline: () => {
           this.#connected -= 1;
@@ -277,6 +282,14 @@ export class Fleet {
     });
   }
 
+  #planGivingUp(): void {
+    const { connectMs } = this.#options;
+    if (connectMs === undefined) return;
+    this.#after(connectMs, () => {
+      if (!this.#everConnected) void this.#end({ patient: false });
+    });
+  }
+
   #planProgress(): void {
     const { onProgress } = this.#options;
     if (!onProgress && !this.#ledger) return;
@@ -302,12 +315,21 @@ export class Fleet {
     const { sent, acknowledged } = summary;
     this.#record({ t: "end", at: this.#now(), sent, acknowledged });
     this.#guard(() => this.#ledger?.stop());
+    const { host, port, connectMs } = this.#options;
+    if (!this.#everConnected && !this.#stopAsked && connectMs !== undefined) {
+      this.#finished.reject(brokerUnreachable(host, port, this.#fault));
+    }
     this.#finished.resolve(summary);
   }
 
   #drained(patient: boolean): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>();
-    const deadline = setTimeout(resolve, this.#settings.drainMs);
+    const { connectMs = Number.POSITIVE_INFINITY } = this.#options;
+    const { drainMs } = this.#settings;
+    const deadline = setTimeout(
+      resolve,
+      this.#everConnected ? drainMs : Math.min(drainMs, connectMs),
+    );
     const look = () => {
       if (this.#sum((link) => link.inFlight + link.queued) === 0) resolve();
       else if (patient) deadline.refresh();

@@ -42,7 +42,13 @@ export class ProgressPrinter {
 
   /** Takes the moving line away and writes what stays. */
   end(text: string): void {
-    this.#stream.write(`${this.#open ? CLEAR_LINE : ""}${text}\n`);
+    this.clear();
+    this.#stream.write(`${text}\n`);
+  }
+
+  /** Takes the moving line away, for what somebody else writes. */
+  clear(): void {
+    if (this.#open) this.#stream.write(CLEAR_LINE);
     this.#open = false;
   }
 }

@@ -8,7 +8,7 @@
 import { basename, extname } from "node:path";
 import type { MetricValue } from "../events/schema.ts";
 import { nameFault } from "../gateway/mqtt/routes.ts";
-import { rangeFault, refuseFaults, SimulatorError } from "./errors.ts";
+import { brokerUnreachable, rangeFault, refuseFaults } from "./errors.ts";
 import { Latencies } from "./latency.ts";
 import { LEDGER_VERSION, LedgerWriter } from "./ledger.ts";
 import { DeviceLink, type Outgoing } from "./link.ts";
@@ -146,13 +146,7 @@ class Replay {
     const { host, port, connectMs = DEFAULT_WAIT_MS } = this.#options;
     this.#link.start();
     const late = setTimeout(() => {
-      const why = this.#fault === undefined ? "no answer" : this.#fault;
-      this.#fail(
-        new SimulatorError(
-          "broker_unreachable",
-          `no MQTT broker at ${host}:${port} (${why}); start the gateway, or name the address where it listens`,
-        ),
-      );
+      this.#fail(brokerUnreachable(host, port, this.#fault));
     }, connectMs);
     while (!this.#connected && !this.#ending()) await this.#wake.promise;
     clearTimeout(late);

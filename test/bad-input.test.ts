@@ -1,5 +1,5 @@
 /** What people get wrong: one clear message each, with what to do, and never a stack trace. */
-import { mkdirSync, mkdtempSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, writeFileSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { createServer, type Server, type Socket } from "node:net";
 import { tmpdir } from "node:os";
@@ -120,6 +120,21 @@ describe("bad input", () => {
     const flag = await run(["gateway", "--mqtt-prot", "1"]);
     expect(flag.code).toBe(1);
     expect(flag.stderr).toMatch(/unknown option '--mqtt-prot'[\s\S]*--mqtt-port/);
+  });
+
+  test("simulate and replay where no broker is", async () => {
+    const csv = file("r.csv", "time,a\n2024-01-01T00:00:00Z,1\n");
+    const [simulated, replayed] = await Promise.all([
+      run(["simulate", "--mqtt-port", "1"], { cwd: directory }),
+      run(["replay", csv, "--mqtt-port", "1"]),
+    ]);
+    for (const { code, stderr } of [simulated, replayed]) {
+      expect(code).toBe(1);
+      expect(stderr).toContain(
+        "tidegate: no broker answers at 127.0.0.1:1 (connect ECONNREFUSED): start one with `npx tidegate start`",
+      );
+    }
+    expect(readdirSync(directory)).toEqual(["r.csv"]);
   });
 
   test("an unreachable Kafka: the gateway takes readings and says once that they wait", async () => {
