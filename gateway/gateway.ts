@@ -131,7 +131,7 @@ export class Gateway {
     await this.#heartbeat();
     this.#every(settings.heartbeat_interval_ms, () => this.#heartbeat());
     if (log) void this.#connect(log);
-    else logger.warn("no brokers are set: readings are kept in the buffer and go nowhere yet");
+    else logger.info("no brokers are set: readings are kept in the buffer and go nowhere yet");
   }
 
   /** Closes the broker first, so that nothing more is acknowledged, then lets the batch in flight end. */

@@ -153,14 +153,13 @@ export class KafkaEventLog implements EventLog {
 
   /** One line that says whether Kafka is there; nobody waits for it. */
   async #greet(open: Open): Promise<void> {
-    const { logger, brokers } = this.#settings;
+    const { logger, brokers, outages } = this.#settings;
     try {
       await open.session.use([], async () => {});
       logger.info({ brokers }, "connected to Kafka");
     } catch (error) {
       if (open.abort.signal.aborted) return;
-      const { code, message } = faultOf(error);
-      logger.warn({ brokers, code }, `Kafka does not answer yet (${message}); it is tried again`);
+      outages.tell(open, faultOf(error));
     }
   }
 }

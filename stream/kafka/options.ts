@@ -1,6 +1,7 @@
 /** Settings of the Kafka adapter, with the reasons for their defaults. */
 import type { KafkaConfig } from "kafkajs";
 import type { Logger } from "pino";
+import { Outages } from "./outages.ts";
 
 export interface KafkaLogOptions {
   /** `host:port` of one broker or more; the others are found through them. */
@@ -74,14 +75,21 @@ export interface KafkaSettings extends Required<Omit<KafkaLogOptions, "sasl" | "
   readonly sasl?: KafkaConfig["sasl"];
   readonly ssl?: KafkaConfig["ssl"];
   readonly limits: KafkaLimits;
+  /** Of everybody who works with these settings. */
+  readonly outages: Outages;
 }
 
 export function settle(options: KafkaLogOptions): KafkaSettings {
+  const limits = { ...KAFKA_LIMITS, ...options.limits };
+  const { connectionTimeoutMs, requestTimeoutMs, longestPauseMs } = limits;
+  const { brokers, logger, now = Date.now } = options;
+  const forgetMs = connectionTimeoutMs + requestTimeoutMs + longestPauseMs;
   return {
     replicationFactor: -1,
-    now: Date.now,
     random: Math.random,
     ...options,
-    limits: { ...KAFKA_LIMITS, ...options.limits },
+    now,
+    limits,
+    outages: new Outages({ brokers, logger, now, forgetMs }),
   };
 }

@@ -79,10 +79,62 @@ describe("trying again", () => {
     outage.over();
     expect(outage.lastError).toBeUndefined();
     expect(lines.map((one) => one.level)).toEqual([40, 30]);
-    expect(lines[0]?.msg).toContain("sending waits for Kafka");
+    expect(lines[0]?.msg).toMatch(/^waiting for Kafka: .*goes on by itself/);
     // What the next try gets over is worth no line.
     await outage.pause(createErrorFromCode(NOT_LEADER), running);
     outage.over();
     expect(lines).toHaveLength(2);
+  });
+
+  test("an outage that many meet is one line, and over when the last of them has got over it", async () => {
+    let now = 0;
+    const { settings: given, lines } = settings({ now: () => now });
+    const outages = Array.from({ length: 16 }, (_, i) => new Outage(given, `partition ${i}`));
+    const fail = async (error: Error, of = outages) => {
+      for (const one of of) await one.pause(error, running);
+    };
+    for (; now <= 3000; now += 500) await fail(createErrorFromCode(NOT_LEADER));
+    expect(lines.map((one) => one.level)).toEqual([40]);
+    const [first, ...others] = outages;
+    for (const one of others) one.over();
+    expect(lines).toHaveLength(1);
+    first?.over();
+    expect(lines.map((one) => one.msg)).toEqual([
+      expect.stringContaining("waiting for Kafka"),
+      "Kafka answers again",
+    ]);
+  });
+
+  test("one who ended in an outage does not keep it open", async () => {
+    let now = 0;
+    const { settings: given, lines } = settings({ now: () => now });
+    const ended = new Outage(given, "a tail that ends");
+    const goesOn = new Outage(given, "sending");
+    for (; now <= 2000; now += 500) {
+      await ended.pause(createErrorFromCode(NOT_LEADER), running);
+      await goesOn.pause(createErrorFromCode(NOT_LEADER), running);
+    }
+    now += 60_000;
+    goesOn.over();
+    expect(lines.at(-1)?.msg).toBe("Kafka answers again");
+    for (let i = 0; i < 4; i++, now += 500) {
+      await goesOn.pause(createErrorFromCode(NOT_LEADER), running);
+    }
+    expect(lines.map((one) => one.level)).toEqual([40, 30, 40]);
+  });
+
+  test("what Kafka refuses is told of each", async () => {
+    let now = 0;
+    const { settings: given, lines } = settings({ now: () => now });
+    for (const what of ["group a", "group b"]) {
+      const outage = new Outage(given, what);
+      for (let i = 0; i < 4; i++, now += 500) {
+        await outage.pause(createErrorFromCode(NOT_AUTHORIZED), running);
+      }
+    }
+    expect(lines.map((one) => one.msg)).toEqual([
+      expect.stringContaining("group a"),
+      expect.stringContaining("group b"),
+    ]);
   });
 });

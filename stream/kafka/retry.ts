@@ -2,6 +2,7 @@
 import { EventLogError } from "../port.ts";
 import { eventLogError, type Fault, faultOf } from "./faults.ts";
 import type { KafkaSettings } from "./options.ts";
+import { QUIET_MS } from "./outages.ts";
 
 /** @param attempt from 1 */
 export function pauseMs(settings: KafkaSettings, attempt: number): number {
@@ -96,10 +97,7 @@ export function closedError(doing: string): EventLogError {
   return new EventLogError("closed", `Kafka: ${doing}: the event log is not open`);
 }
 
-/** What is over sooner is worth no line, ms: coordinators that load, connections that are made anew. */
-const QUIET_MS = 1000;
-
-/** Says once that something does not go on, and once that it does again: an outage is two lines, not thousands. */
+/** One who waits for Kafka: says once that it does not go on, and once that it does again, not at every try. */
 export class Outage {
   readonly #settings: KafkaSettings;
   readonly #what: string;
@@ -122,10 +120,16 @@ export class Outage {
   }
 
   note(fault: Fault): void {
-    const { logger, now, brokers } = this.#settings;
+    const { logger, now, brokers, outages } = this.#settings;
     this.attempts++;
     this.lastError = fault.message;
     this.#since ??= now();
+    // That Kafka is away is one thing that happens to all; what it refuses is this one's own.
+    if (fault.code === "unreachable") {
+      outages.note(this, this.#what, fault);
+      return;
+    }
+    outages.over(this);
     const fields = { code: fault.code, brokers, attempt: this.attempts };
     const text = `${this.#what} waits for Kafka: ${fault.message}; it is tried again by itself`;
     if (this.#told || now() - this.#since < QUIET_MS) {
@@ -137,11 +141,12 @@ export class Outage {
   }
 
   over(): void {
+    const { logger, now, outages } = this.#settings;
+    outages.over(this);
     if (this.#since === undefined) return;
-    const { logger, now } = this.#settings;
     if (this.#told) {
       const seconds = Math.round((now() - this.#since) / 1000);
-      logger.info({ attempts: this.attempts, seconds }, `${this.#what} goes on: Kafka answers`);
+      logger.info({ attempts: this.attempts, seconds }, `${this.#what} goes on`);
     }
     this.attempts = 0;
     this.#since = undefined;
