@@ -1,11 +1,27 @@
 /** One Fastify instance with the routes that a program serves, as a part that starts and stops. */
 import type { AddressInfo } from "node:net";
-import fastify, { type FastifyInstance } from "fastify";
+import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from "fastify";
 import { listenError } from "../gateway/mqtt/broker.ts";
 
 export interface HttpSettings {
   readonly host: string;
   readonly port: number;
+}
+
+/** What nobody serves, as problem details (RFC 9457) like the API's own; Fastify's default has no code. */
+function answerNotFound(request: FastifyRequest, reply: FastifyReply): FastifyReply {
+  return reply
+    .code(404)
+    .header("cache-control", "no-store")
+    .type("application/problem+json")
+    .send({
+      type: "about:blank",
+      title: "Not found",
+      status: 404,
+      code: "not_found",
+      detail: `There is nothing at ${request.method} ${request.url}.`,
+      instance: request.url,
+    });
 }
 
 export class HttpServer {
@@ -24,6 +40,7 @@ export class HttpServer {
     if (this.#app) return;
     // Open event streams must not hold up a stop.
     const app = fastify({ forceCloseConnections: true }) as FastifyInstance;
+    app.setNotFoundHandler(answerNotFound);
     try {
       await this.#register(app);
       await app.listen({ host: this.#settings.host, port: this.#settings.port });

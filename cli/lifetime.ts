@@ -9,6 +9,9 @@ export interface Part {
 /** A stop that takes longer than this ends the process anyway: what was acknowledged is on disk already. */
 const STOP_DEADLINE_MS = 15_000;
 
+/** What a program that takes readings says at its end. */
+export const STOPPED = "Stopped; what was acknowledged is on disk.";
+
 /**
  * Starts the parts one after another; if one fails, stops those before it and throws its error.
  * @returns what stops them all
@@ -30,8 +33,15 @@ export async function startParts(parts: readonly Part[]): Promise<() => Promise<
   return stop;
 }
 
-/** Resolves when the process is told to end (SIGINT, SIGTERM), then stops; a second signal ends it at once. */
-export async function untilSignal(stop: () => Promise<void>, logger: Logger): Promise<void> {
+/**
+ * Resolves when the process is told to end (SIGINT, SIGTERM), then stops; a second signal ends it at once.
+ * @param farewell what to say to standard output when everything has stopped
+ */
+export async function untilSignal(
+  stop: () => Promise<void>,
+  logger: Logger,
+  farewell: string,
+): Promise<void> {
   await new Promise<void>((resolve) => {
     for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => resolve());
   });
@@ -44,4 +54,5 @@ export async function untilSignal(stop: () => Promise<void>, logger: Logger): Pr
   late.unref();
   await stop();
   clearTimeout(late);
+  console.log(farewell);
 }

@@ -40,7 +40,7 @@ export async function runCloud(settings: ProgramSettings["cloud"]): Promise<void
   Health   ${http.url}/health/ready
   Metrics  ${http.url}/metrics
 `);
-  await untilSignal(stop, logger);
+  await untilSignal(stop, logger, "Stopped.");
 }
 
 export function needsBrokers(program: string): string {

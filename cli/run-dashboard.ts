@@ -1,10 +1,12 @@
 /** The pages as a program of their own, over a read model that is filled from Kafka. */
 import { join } from "node:path";
+import { collectDefaultMetrics, Registry } from "@prometheus-io/client";
 import { LevelStore } from "../cloud/read-model/level-store.ts";
 import { StoredReadModel } from "../cloud/read-model/stored-read-model.ts";
 import { dashboardOptionsOf } from "../dashboard/config.ts";
 import { dashboardRoutes } from "../dashboard/routes.ts";
 import { KafkaEventLog } from "../stream/kafka/kafka-event-log.ts";
+import { makeDataDirectory } from "./data-directory.ts";
 import { CommandError } from "./errors.ts";
 import { HttpServer } from "./http-server.ts";
 import { startParts, untilSignal } from "./lifetime.ts";
@@ -18,6 +20,7 @@ export async function runDashboard(settings: ProgramSettings["dashboard"]): Prom
   const { brokers } = settings.kafka;
   if (brokers.length === 0) throw new CommandError(needsBrokers("dashboard"));
   const logger = createLogger(settings.log_level);
+  makeDataDirectory(settings.data_dir);
   const log = new KafkaEventLog({ brokers, clientId: "tidegate-dashboard", logger });
   const directory = join(settings.data_dir, "read-model");
   const readModel = new StoredReadModel({
@@ -27,8 +30,15 @@ export async function runDashboard(settings: ProgramSettings["dashboard"]): Prom
     log,
     logger,
   });
+  const registry = new Registry();
+  collectDefaultMetrics({ register: registry });
   const http = new HttpServer(settings.http, async (app) => {
     app.get("/health/live", async () => ({ status: "live" }));
+    // The pages are answered also while Kafka is away: they show that themselves.
+    app.get("/health/ready", async () => ({ status: "ready" }));
+    app.get("/metrics", async (_request, reply) =>
+      reply.type(registry.contentType).send(await registry.metrics()),
+    );
     await app.register(dashboardRoutes, {
       ...dashboardOptionsOf(settings.dashboard),
       readModel,
@@ -42,6 +52,8 @@ export async function runDashboard(settings: ProgramSettings["dashboard"]): Prom
   Dashboard  ${http.url}
   Kafka      ${brokers.join(", ")}
   Data       ${settings.data_dir}
+  Health     ${http.url}/health/ready
+  Metrics    ${http.url}/metrics
 `);
-  await untilSignal(stop, logger);
+  await untilSignal(stop, logger, "Stopped.");
 }

@@ -3,9 +3,12 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { demoFleet } from "../simulator/demo.ts";
 import { Fleet } from "../simulator/fleet.ts";
-import { untilSignal } from "./lifetime.ts";
+import { STOPPED, untilSignal } from "./lifetime.ts";
 import { addresses, type StartSettings, shownHost, startAll, whatToTry } from "./run-start.ts";
 import { packageRoot, VERSION } from "./version.ts";
+
+/** No device of the fleet is called so, and the rules' pattern takes it for a freezer. */
+const FREE_NAME = "freezer-9";
 
 export async function runDemo(given: StartSettings): Promise<void> {
   const rules = given.rules ?? join(packageRoot, "docs", "examples", "rules.yaml");
@@ -24,15 +27,15 @@ export async function runDemo(given: StartSettings): Promise<void> {
   console.log(`Tidegate ${VERSION} is running with a simulated fleet of ${fleet.progress().devices} devices.
 
 ${addresses(settings, started)}
-Open the dashboard. In half a minute freezer-2 begins to warm up, and its alert comes and goes.
+${first ? "The fleet first sends two hours of made-up history. " : ""}Open the dashboard. In half a minute freezer-2 begins to warm up, and its alert comes and goes.
 Try, in another terminal:
 
-${whatToTry(settings, started)}
-Ctrl-C stops it.
+${whatToTry(settings, started, FREE_NAME)}
+${given.rules === undefined ? `${FREE_NAME} is then too warm, too: its alert fires after 10 s of the gateway's time (rule freezer-warm).\n` : ""}Ctrl-C stops it.
 `);
   const stop = async () => {
     await fleet.stop();
     await started.stop();
   };
-  await untilSignal(stop, started.logger);
+  await untilSignal(stop, started.logger, STOPPED);
 }

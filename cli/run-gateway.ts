@@ -5,14 +5,16 @@ import { gatewayRoutes } from "../gateway/http.ts";
 import { registerGatewayMetrics } from "../gateway/metrics.ts";
 import { KafkaEventLog } from "../stream/kafka/kafka-event-log.ts";
 import { journalTopicSpecs } from "../stream/topic-specs.ts";
+import { makeDataDirectory } from "./data-directory.ts";
 import { HttpServer } from "./http-server.ts";
-import { startParts, untilSignal } from "./lifetime.ts";
+import { STOPPED, startParts, untilSignal } from "./lifetime.ts";
 import { createLogger } from "./logger.ts";
 import type { ProgramSettings } from "./programs.ts";
 import { VERSION } from "./version.ts";
 
 export async function runGateway(settings: ProgramSettings["gateway"]): Promise<void> {
   const logger = createLogger(settings.log_level);
+  makeDataDirectory(settings.data_dir);
   const { brokers } = settings.kafka;
   const log =
     brokers.length > 0
@@ -40,5 +42,5 @@ export async function runGateway(settings: ProgramSettings["gateway"]): Promise<
   Buffer    ${settings.data_dir}
   Forwards  ${log ? `to Kafka at ${brokers.join(", ")}` : "nowhere: no brokers are set, readings are kept in the buffer (--brokers HOST:PORT)"}
 `);
-  await untilSignal(stop, logger);
+  await untilSignal(stop, logger, STOPPED);
 }

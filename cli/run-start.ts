@@ -12,8 +12,9 @@ import { registerGatewayMetrics } from "../gateway/metrics.ts";
 import { loadRules } from "../rules/file.ts";
 import { journalTopicSpecs } from "../stream/topic-specs.ts";
 import { createEventLog } from "./connect-log.ts";
+import { makeDataDirectory } from "./data-directory.ts";
 import { HttpServer } from "./http-server.ts";
-import { type Part, startParts, untilSignal } from "./lifetime.ts";
+import { type Part, STOPPED, startParts, untilSignal } from "./lifetime.ts";
 import { logRoutes } from "./log-routes.ts";
 import { createLogger } from "./logger.ts";
 import type { ProgramSettings } from "./programs.ts";
@@ -34,6 +35,7 @@ export interface Started {
 export async function startAll(settings: StartSettings): Promise<Started> {
   const logger = createLogger(settings.log_level);
   const rules = settings.rules === undefined ? [] : loadRules(settings.rules);
+  makeDataDirectory(settings.data_dir);
   const { data_dir: dataDir, namespace, topics } = settings;
   const log = createEventLog(settings, "start", logger);
   const gateway = new Gateway({
@@ -88,16 +90,25 @@ export function addresses(settings: StartSettings, { gateway, url }: Started): s
   Gateway    ${gateway.id}
   Log        ${log}
   Data       ${settings.data_dir}
+  Health     ${url}/health/ready
+  Metrics    ${url}/metrics
 `;
 }
 
-/** Commands to try, as they have to be typed here. */
-export function whatToTry(settings: StartSettings, { gateway }: Started): string {
+/**
+ * Commands to try, as they have to be typed here.
+ * @param device to publish as: one that nobody else is
+ */
+export function whatToTry(
+  settings: StartSettings,
+  { gateway }: Started,
+  device = "freezer-1",
+): string {
   const port = gateway.mqttPort === 1883 ? "" : ` -p ${gateway.mqttPort}`;
   const { brokers } = settings.kafka;
   const where =
     brokers.length > 0 ? ` --brokers ${brokers.join(",")}` : ` --data-dir ${settings.data_dir}`;
-  return `  mosquitto_pub${port} -q 1 -t sensors/freezer-1 -m '{"temperature": -12.5}'
+  return `  mosquitto_pub${port} -q 1 -t sensors/${device} -m '{"temperature": -12.5}'
   npx tidegate tail events${where}
   npx tidegate audit${where}
 `;
@@ -113,5 +124,5 @@ Try, in another terminal:
 ${whatToTry(settings, started)}${settings.rules === undefined ? "\nNothing alerts yet: rules are set with --rules FILE.\n" : ""}
 Ctrl-C stops it.
 `);
-  await untilSignal(started.stop, started.logger);
+  await untilSignal(started.stop, started.logger, STOPPED);
 }

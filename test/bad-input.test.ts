@@ -98,6 +98,8 @@ describe("bad input", () => {
     expectClear(finished, "--data-dir", "plain");
     const gateway = await run(["gateway", "--data-dir", join(directory, "plain", "x"), ...FREE]);
     expectClear(gateway, "--data-dir", "plain");
+    // No directory can be made there, not even by root.
+    expectClear(await run(["start", "--data-dir", "/proc/x", ...FREE]), "--data-dir", "/proc/x");
   });
 
   test("a second process on the same data directory", async () => {
@@ -148,6 +150,20 @@ describe("bad input", () => {
     const ready = await fetch(gateway.address("Health"));
     expect(ready.status).toBe(200);
     expect(await gateway.stop()).toBe(0);
+  });
+
+  test("an unreachable Kafka: the dashboard answers, says it in one line, and says when it has stopped", async () => {
+    const dashboard = await started(
+      ...["dashboard", ...data(), "--http-port", "0", "--brokers", "127.0.0.1:1"],
+    );
+    expect((await fetch(dashboard.address("Health"))).status).toBe(200);
+    expect(await (await fetch(dashboard.address("Metrics"))).text()).toContain("process_cpu");
+    const nonsense = await fetch(new URL("/nonsense", dashboard.address("Dashboard")));
+    expect(nonsense.headers.get("content-type")).toMatch(/^application\/problem\+json/);
+    await expect.poll(() => dashboard.stderr, { timeout: 15_000 }).toMatch(/waiting for Kafka/);
+    expect(await dashboard.stop()).toBe(0);
+    expect(dashboard.stderr.match(/Kafka/g)).toHaveLength(1);
+    expect(dashboard.stdout).toMatch(/\nStopped\.\n$/);
   });
 
   test("an unreachable Kafka: commands that look say so within seconds", async () => {
