@@ -23,6 +23,12 @@ export const infoSchema = Type.Object({
   version: Type.String(),
   namespace: Type.String(),
   time: Type.Number({ description: "the server's clock, ms since 1970: ages are told by it" }),
+  /** Whether the event log answers; while it does not, every answer is as of `since`. */
+  source: Type.Object({
+    state: Type.Unsafe<"following" | "waiting">({ type: "string", enum: ["following", "waiting"] }),
+    since: Type.Optional(time),
+    lastError: Type.Optional(Type.String()),
+  }),
   mqtt: Type.Optional(Type.Object({ host: Type.String(), port: Type.Integer() })),
 });
 export type Info = Static<typeof infoSchema>;

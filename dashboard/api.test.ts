@@ -49,6 +49,7 @@ test("info tells version, clock and where devices publish", async () => {
     version: "1.2.3",
     namespace: "telemetry",
     time: NOW,
+    source: { state: "following" },
     mqtt: { host: "localhost", port: 1883 },
   });
 });

@@ -9,7 +9,9 @@ let model: FakeReadModel;
 let server: DashboardServer;
 const open: AbortController[] = [];
 
-async function start(more: { maxLiveClients?: number; liveStallTimeoutMs?: number } = {}) {
+async function start(
+  more: { heartbeatMs?: number; maxLiveClients?: number; liveStallTimeoutMs?: number } = {},
+) {
   model = new FakeReadModel();
   server = createDashboardServer({
     readModel: model,
@@ -91,6 +93,23 @@ test("a quiet server is heard all the same", async () => {
   const stream = await listen();
   await stream.until("beat");
   await stream.until("beat");
+});
+
+test("a log that is away is told at once, between two heartbeats, and that it is back", async () => {
+  await server.stop();
+  await start({ heartbeatMs: 60_000 });
+  const stream = await listen();
+  expect((await stream.next()).data.source).toEqual({ state: "following" });
+  model.log = { state: "waiting", since: 17, lastError: "connection refused" };
+  const away = await stream.next();
+  expect([away.event, away.data.source]).toEqual(["beat", model.log]);
+  model.addReading("g", "a", 5, { t: 1 });
+  expect((await stream.next()).data.source.state).toBe("waiting");
+  const late = await listen();
+  expect((await late.next()).data.source).toEqual(model.log);
+  model.log = { state: "following" };
+  const back = await stream.next();
+  expect([back.event, back.data.source]).toEqual(["beat", { state: "following" }]);
 });
 
 test("a page of one device gets its readings and no others", async () => {

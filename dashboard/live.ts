@@ -5,11 +5,15 @@
  * a moment says the last event id it saw and gets what it missed; where that is no longer known, a `reset` tells it to
  * fetch anew. One that reads too slowly is dropped, never queued for without bound; it catches up with a new connection.
  *
- * Events: `hello` {time, instance, heartbeatMs}, `changes` {time, changes, otherDevices}, `beat` {time}, `reset` {reason}.
+ * A page has to tell a quiet log from one that is away as well: `source` says so, and a change of it is told at once.
+ *
+ * Events: `hello` {time, source, instance, heartbeatMs}, `changes` {time, source, changes, otherDevices},
+ * `beat` {time, source}, `reset` {reason}.
  */
 import { randomBytes } from "node:crypto";
 import type { ServerResponse } from "node:http";
 import type { Change, ReadModel } from "../cloud/read-model/port.ts";
+import type { TailStatus } from "../stream/port.ts";
 import { type LiveFilter, LiveQueue, RecentChanges } from "./live.core.ts";
 
 /** Changes kept for pages that come back: some seconds of a busy fleet. They share memory with what was pushed. */
@@ -36,6 +40,8 @@ interface Client {
   readonly queue: LiveQueue;
   /** By the monotonic clock, ms. */
   lastWrite: number;
+  /** State of the log as this page was told it. */
+  told: TailStatus["state"];
   blockedSince: number | undefined;
 }
 
@@ -106,10 +112,12 @@ export class LiveHub {
       "x-accel-buffering": "no",
     });
     response.socket?.setNoDelay(true);
+    const source = this.#options.readModel.source();
     const client: Client = {
       response,
       queue: new LiveQueue(filter),
       lastWrite: performance.now(),
+      told: source.state,
       blockedSince: undefined,
     };
     this.#clients.add(client);
@@ -122,6 +130,7 @@ export class LiveHub {
     const missed = seen === undefined ? undefined : this.#recent.since(seen);
     const hello = {
       time: this.#options.now(),
+      source,
       instance: this.#instance,
       heartbeatMs: this.#options.heartbeatMs,
     };
@@ -144,6 +153,7 @@ export class LiveHub {
 
   #push(): void {
     const now = performance.now();
+    const source = this.#options.readModel.source();
     for (const client of this.#clients) {
       const stalled = now - (client.blockedSince ?? now) > this.#options.stallTimeoutMs;
       if (stalled || client.queue.overflow) {
@@ -157,10 +167,14 @@ export class LiveHub {
       if (frame) {
         const { sequence, ...rest } = frame;
         const id = sequence === undefined ? undefined : this.#id(sequence);
-        this.#write(client, eventText("changes", { time, ...rest }, id));
-      } else if (now - client.lastWrite >= this.#options.heartbeatMs) {
-        this.#write(client, eventText("beat", { time }, this.#id(this.#recent.last)));
-      }
+        this.#write(client, eventText("changes", { time, source, ...rest }, id));
+      } else if (
+        client.told !== source.state ||
+        now - client.lastWrite >= this.#options.heartbeatMs
+      ) {
+        this.#write(client, eventText("beat", { time, source }, this.#id(this.#recent.last)));
+      } else continue;
+      client.told = source.state;
     }
   }
 

@@ -51,6 +51,7 @@ export const dashboardRoutes: FastifyPluginAsync<DashboardOptions> = async (inst
       version: options.version ?? "",
       namespace: options.namespace ?? "telemetry",
       time: now(),
+      source: options.readModel.source(),
       ...(mqttPort ? { mqtt: { host: mqttHost ?? "localhost", port: mqttPort } } : {}),
     };
   };

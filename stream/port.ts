@@ -203,11 +203,21 @@ export interface TailOptions {
   onRecords(records: readonly StoredRecord[]): Promise<void> | void;
 }
 
+export interface TailStatus {
+  /** `waiting`: the log does not answer, and is asked again by itself; what was handed over is not what stands there now. */
+  readonly state: "following" | "waiting";
+  /** When it answered last, or was first asked; only while it waits. ms since 1970. */
+  readonly since?: number;
+  /** What the last failed try said, if one has failed yet: a log that hangs says nothing. */
+  readonly lastError?: string;
+}
+
 export interface Tail {
   start(): Promise<void>;
   stop(): Promise<void>;
   /** Resolves once everything that stood in the topics at the time of the call was handed to `onRecords`. */
   caughtUp(signal?: AbortSignal): Promise<void>;
+  status(): TailStatus;
 }
 
 export interface EventLog {

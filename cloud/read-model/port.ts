@@ -11,6 +11,7 @@ import type {
   Resolution,
   Rollup,
 } from "../../events/schema.ts";
+import type { TailStatus } from "../../stream/port.ts";
 
 /** A gateway: what it last said of itself, and what of its journal has arrived, all epochs together. */
 export interface GatewayView {
@@ -101,6 +102,8 @@ export interface ReadModel {
   /** Changes of alerts, newest first. */
   alertHistory(query: AlertQuery): Promise<Page<Alert>>;
   ledger(): Promise<readonly LedgerEntry[]>;
+  /** Whether the log that fills it answers; while it waits, all answers are as of `since`. */
+  source(): TailStatus;
   /**
    * Calls back with the changes of each applied batch, after they can be read. `sequence` grows by one a call and
    * starts anew with the process. @returns a function that ends it

@@ -1,9 +1,15 @@
 import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { expect, onTestFinished, test } from "vitest";
+import { expect, onTestFinished, test, vi } from "vitest";
 import { EmbeddedEventLog } from "../../stream/embedded/embedded-event-log.ts";
-import type { EventLog, StoredRecord } from "../../stream/port.ts";
+import {
+  type EventLog,
+  EventLogError,
+  type StoredRecord,
+  type Tail,
+  type TailStatus,
+} from "../../stream/port.ts";
 import { journalTopicSpecs } from "../../stream/topic-specs.ts";
 import { NAMES, NOON, TestJournal } from "../test-support/journal.ts";
 import { SETTINGS } from "../test-support/pipeline.ts";
@@ -192,4 +198,42 @@ test("after a failed write it opens the store again and loses nothing", async ()
     [0, 1, 2].flatMap(() => [0, 1, 2, 3, 4]),
   );
   expect(store.failures).toBe(0);
+});
+
+test("it says since when its log does not answer, before the log was ever there and after", async () => {
+  const log = await openLog();
+  let fault: EventLogError | undefined = new EventLogError("unreachable", "connection refused");
+  let status: TailStatus = { state: "following" };
+  const away = new Proxy(log, {
+    get(target, name) {
+      if (name === "ranges" && fault) return () => Promise.reject(fault);
+      if (name === "tail") {
+        return (...args: Parameters<EventLog["tail"]>): Tail => {
+          const tail = target.tail(...args);
+          return {
+            start: () => tail.start(),
+            stop: () => tail.stop(),
+            caughtUp: (signal) => tail.caughtUp(signal),
+            status: () => status,
+          };
+        };
+      }
+      const value: unknown = Reflect.get(target, name, target);
+      return typeof value === "function" ? value.bind(target) : value;
+    },
+  });
+  const made = model(away, new MemoryStore());
+  expect(made.source()).toEqual({ state: "following" });
+  await made.start();
+  await vi.waitFor(() =>
+    expect(made.source()).toEqual({
+      state: "waiting",
+      since: NOON,
+      lastError: "connection refused",
+    }),
+  );
+  fault = undefined;
+  await vi.waitFor(() => expect(made.source()).toEqual({ state: "following" }), { timeout: 5000 });
+  status = { state: "waiting", since: NOON + 1 };
+  expect(made.source()).toEqual(status);
 });

@@ -17,7 +17,13 @@ import { decodeEvent, encodeCbor } from "../../events/codec.ts";
 import { deviceKey } from "../../events/ids.ts";
 import type { Alert, Device, LedgerEntry, Rollup } from "../../events/schema.ts";
 import { type TopicNames, topicNames } from "../../events/topics.ts";
-import { type EventLog, EventLogError, type StoredRecord, type Tail } from "../../stream/port.ts";
+import {
+  type EventLog,
+  EventLogError,
+  type StoredRecord,
+  type Tail,
+  type TailStatus,
+} from "../../stream/port.ts";
 import type { ReadModelSettings } from "../config.ts";
 import { alertPage, devicePage, type RollupQuery, rawPoints, rollupWindows } from "./answers.ts";
 import { Draft } from "./draft.ts";
@@ -59,6 +65,8 @@ export const RECORDS_PER_SLICE = 500;
 const RETRY_DELAY_MS = 1000;
 /** History is trimmed by this share at once, so that not every change pays for a search of the oldest. */
 const TRIM_SHARE = 0.05;
+/** A log that has not answered the first question by then is not only slow, ms. */
+const LATE_MS = 3000;
 const DAY_MS = 86_400_000;
 const FORMAT = "1";
 
@@ -78,6 +86,9 @@ export class StoredReadModel implements ReadModel {
   #running: AbortController | undefined;
   /** Resolves once the log is followed. */
   #following: Promise<Tail> | undefined;
+  #tail: Tail | undefined;
+  /** Until there is a tail: since when the log is asked for one. */
+  #asked: { readonly time: number; readonly moment: number; lastError?: string } | undefined;
   #applying: Promise<void> = Promise.resolve();
 
   constructor(options: StoredReadModelOptions) {
@@ -99,6 +110,8 @@ export class StoredReadModel implements ReadModel {
   #followAnew(): void {
     const { log } = this.#options;
     if (!log || !this.#running) return;
+    this.#tail = undefined;
+    this.#asked = { time: this.#now(), moment: performance.now() };
     this.#following = this.#follow(log, this.#running.signal);
     // Whoever asks for it is told; nobody asking is no error.
     this.#following.catch(() => {});
@@ -112,6 +125,8 @@ export class StoredReadModel implements ReadModel {
     const tail = await this.#following?.catch(() => undefined);
     await tail?.stop();
     this.#following = undefined;
+    this.#tail = undefined;
+    this.#asked = undefined;
     await this.#applying.catch(() => {});
     await this.#store.close();
   }
@@ -147,6 +162,15 @@ export class StoredReadModel implements ReadModel {
   subscribe(listener: Listener): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
+  }
+
+  source(): TailStatus {
+    if (this.#tail) return this.#tail.status();
+    const asked = this.#asked;
+    const late = asked && performance.now() - asked.moment > LATE_MS;
+    if (!asked || !(late || asked.lastError !== undefined)) return { state: "following" };
+    const { time, lastError } = asked;
+    return { state: "waiting", since: time, ...(lastError === undefined ? {} : { lastError }) };
   }
 
   async gateways(): Promise<readonly GatewayView[]> {
@@ -224,12 +248,14 @@ export class StoredReadModel implements ReadModel {
           onRecords: (records) => this.apply(records),
         });
         await tail.start();
+        if (!signal.aborted) this.#tail = tail;
         return tail;
       } catch (error) {
         const waits =
           error instanceof EventLogError &&
           (error.code === "unreachable" || error.code === "unknown_topic");
         if (!waits || signal.aborted) throw error;
+        if (this.#asked) this.#asked.lastError = error.message;
         if (!told) this.#logger.info({ reason: error.message }, "the read model waits for the log");
       }
       await delay(RETRY_DELAY_MS, undefined, { signal });

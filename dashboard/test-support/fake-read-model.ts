@@ -24,6 +24,7 @@ import {
   type Resolution,
   type Rollup,
 } from "../../events/schema.ts";
+import type { TailStatus } from "../../stream/port.ts";
 
 type Listener = (changes: readonly Change[], sequence: number) => void;
 
@@ -37,6 +38,8 @@ export class FakeReadModel implements ReadModel {
   readonly listeners = new Set<Listener>();
   /** Set to make every question fail, as a store does whose disk is gone. */
   fault: Error | undefined;
+  /** Whether its log answers. */
+  log: TailStatus = { state: "following" };
   #sequence = 0;
 
   async start(): Promise<void> {}
@@ -113,6 +116,10 @@ export class FakeReadModel implements ReadModel {
   async ledger(): Promise<readonly LedgerEntry[]> {
     this.#check();
     return [...this.entries.values()];
+  }
+
+  source(): TailStatus {
+    return this.log;
   }
 
   subscribe(listener: Listener): () => void {

@@ -9,6 +9,8 @@ export interface Info {
   namespace: string;
   /** The server's clock, ms since 1970. */
   time: number;
+  /** Whether the event log answers. */
+  source: { state: "following" | "waiting"; since?: number; lastError?: string };
   /** Where devices publish, if the server knows. */
   mqtt?: { host: string; port: number };
 }

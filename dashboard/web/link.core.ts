@@ -5,7 +5,7 @@
 import type { GatewayView } from "../../cloud/read-model/port.ts";
 import { formatAge, formatDuration } from "./format.core.ts";
 
-export type LinkState = "online" | "late" | "offline" | "never";
+export type LinkState = "online" | "late" | "offline" | "never" | "unknown";
 
 /** A word is late half an interval after it was due: networks jitter. */
 const LATE_INTERVALS = 1.5;
@@ -41,6 +41,12 @@ export function judgeLink(view: GatewayView, now: number): Link {
     return { state: "late", word: "Late", evidence: due };
   }
   return { state: "online", word: "Online", evidence: due };
+}
+
+/** The same while nothing new can be known: the last verdict, with its time. */
+export function pastLink(view: GatewayView, at: number, clock: string): Link {
+  const { word } = judgeLink(view, at);
+  return { state: "unknown", word: "Unknown", evidence: `${word.toLowerCase()} as of ${clock}` };
 }
 
 /** A device says nothing of when it will speak again; this long without a reading is worth a word, ms. */

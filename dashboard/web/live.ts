@@ -8,7 +8,8 @@
 import { signal } from "@preact/signals";
 import type { Change } from "../../cloud/read-model/port.ts";
 import { apiUrl } from "./api.ts";
-import { clock, connection, now, serverNow } from "./state.ts";
+import type { Info } from "./api-types.ts";
+import { clock, connection, source as logSource, now, serverNow } from "./state.ts";
 
 /** Until the server says how often it can be heard, ms. */
 const DEFAULT_HEARTBEAT_MS = 2000;
@@ -26,7 +27,9 @@ export interface LiveHandlers {
 
 /** What the events of dashboard/live.ts carry, all together. */
 interface PushData {
-  readonly time: number;
+  /** Missing in `reset`. */
+  readonly time?: number;
+  readonly source?: Info["source"];
   readonly heartbeatMs?: number;
   readonly changes?: readonly Change[];
   readonly otherDevices?: number;
@@ -34,6 +37,14 @@ interface PushData {
 
 /** Pushes received since the page was opened; the sign of life in the header follows it. */
 export const pushes = signal(0);
+
+/** Said with every beat; only what is new moves the page. */
+function hearSource(said: Info["source"]): void {
+  const known = logSource.value;
+  const isSame =
+    said.state === known.state && said.since === known.since && said.lastError === known.lastError;
+  if (!isSame) logSource.value = said;
+}
 
 export class LiveStream {
   readonly #handlers: LiveHandlers;
@@ -84,7 +95,8 @@ export class LiveStream {
       source.addEventListener(name, (event) => {
         if (this.#source !== source) return;
         const data = JSON.parse(event.data) as PushData;
-        this.#heard(data.time, event.lastEventId);
+        if (data.time !== undefined) this.#heard(data.time, event.lastEventId);
+        if (data.source) hearSource(data.source);
         handle(data);
       });
     on("hello", (data) => {

@@ -8,7 +8,19 @@ import { Fleet } from "./fleet.ts";
 import { formatClock, formatDuration } from "./format.core.ts";
 import { Icon, Mark } from "./icons.tsx";
 import type { View } from "./route.core.ts";
-import { connection, info, linkTo, loadInfo, now, route, startState, zone } from "./state.ts";
+import {
+  connection,
+  info,
+  linkTo,
+  loadInfo,
+  now,
+  route,
+  source,
+  staleClock,
+  staleSince,
+  startState,
+  zone,
+} from "./state.ts";
 import "./style.css";
 import { AlertsView } from "./views/alerts.tsx";
 import { DeviceView } from "./views/device.tsx";
@@ -48,17 +60,19 @@ function CurrentView({ view }: { readonly view: View }): JSX.Element {
 
 function Live(): JSX.Element {
   const { state } = connection.value;
+  const isAway = state === "live" && source.value.state === "waiting";
   const word = { live: "Live", dead: "No connection", connecting: "Connecting" }[state];
   return (
-    <p class={`live live-${state}`}>
+    <p class={`live live-${isAway ? "away" : state}`}>
       <span class="live-dot" aria-hidden="true" />
-      {word}
+      {isAway ? "Event log away" : word}
       <span class="live-clock number">{formatClock(now.value, zone.value)}</span>
     </p>
   );
 }
 
-function DeadServer(): JSX.Element {
+/** One sign for whatever keeps the page from being current: a server that is dead, or a log that it waits for. */
+function NothingNew(): JSX.Element {
   const state = connection.value;
   return (
     <div role="alert">
@@ -68,6 +82,15 @@ function DeadServer(): JSX.Element {
           <span>
             <strong>No data since {formatClock(state.since, zone.value)}.</strong> The server does
             not answer; what you see is from then. This page calls it again by itself.
+          </span>
+        </p>
+      )}
+      {state.state !== "dead" && source.value.state === "waiting" && (
+        <p class="dead" title={source.value.lastError}>
+          <Icon name="offline" />
+          <span>
+            <strong>The event log does not answer since {staleClock.value}</strong>; everything
+            below is as of then. It is asked again by itself, and nothing has to be reloaded.
           </span>
         </p>
       )}
@@ -82,7 +105,7 @@ function App(): JSX.Element {
       {label}
     </a>
   );
-  const since = connection.value.state === "dead" ? now.value - connection.value.since : 0;
+  const since = staleSince.value === undefined ? 0 : now.value - staleSince.value;
   return (
     <>
       <button type="button" class="skip" onClick={skip}>
@@ -103,7 +126,7 @@ function App(): JSX.Element {
         </nav>
         <Live />
       </header>
-      <DeadServer />
+      <NothingNew />
       <main id="main" tabIndex={-1} aria-busy={since > 0}>
         <CurrentView view={view} />
       </main>

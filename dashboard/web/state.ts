@@ -3,6 +3,7 @@ import { computed, effect, signal } from "@preact/signals";
 import { ask } from "./api.ts";
 import type { Info } from "./api-types.ts";
 import { ServerClock } from "./clock.core.ts";
+import { formatTime } from "./format.core.ts";
 import { formatRoute, parseRoute, type Route } from "./route.core.ts";
 
 export const clock = new ServerClock();
@@ -26,19 +27,36 @@ export const connection = signal<Connection>({ state: "connecting" });
 
 export const info = signal<Info | undefined>(undefined);
 
+/** Whether the event log behind the server answers, as the server last said. */
+export const source = signal<Info["source"]>({ state: "following" });
+
 /**
- * The time at which others are judged. While the server is dead nothing can be known of anybody: what was online when it
- * was last heard is not called offline because this page hears nothing.
+ * Since when nothing new can be known, server time, ms; undefined while all is current. Either the server does not answer
+ * or the log that fills it does not: what is shown is then of the past, and is said so.
  */
-export const judgedAt = computed(() =>
-  connection.value.state === "dead" ? connection.value.since : now.value,
+export const staleSince = computed(() => {
+  const { since, state } = source.value;
+  const log = state === "waiting" ? (since ?? now.value) : undefined;
+  const server = connection.value.state === "dead" ? connection.value.since : undefined;
+  return log === undefined || server === undefined ? (log ?? server) : Math.min(log, server);
+});
+/** The same as a clock time. */
+export const staleClock = computed(() =>
+  staleSince.value === undefined ? undefined : formatTime(staleSince.value, zone.value, now.value),
 );
+
+/**
+ * The time at which others are judged. What was online when something was last heard of it is not called offline because
+ * this page, or its server, hears nothing.
+ */
+export const judgedAt = computed(() => staleSince.value ?? now.value);
 
 export async function loadInfo(): Promise<void> {
   const answer = await ask<Info>("info");
   clock.heard(answer.time, performance.now());
   now.value = serverNow();
   info.value = answer;
+  source.value = answer.source;
 }
 
 /** Goes to another view; the zone and, unless given anew, nothing else comes along. */
@@ -65,6 +83,6 @@ export function startState(): void {
     now.value = serverNow();
   }, 1000);
   effect(() => {
-    document.documentElement.dataset.connection = connection.value.state;
+    document.documentElement.dataset.stale = String(staleSince.value !== undefined);
   });
 }

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import type { GatewayView } from "../../cloud/read-model/port.ts";
 import type { Alert } from "../../events/schema.ts";
-import { judgeLink } from "./link.core.ts";
+import { judgeLink, pastLink } from "./link.core.ts";
 import { summarise } from "./summary.core.ts";
 
 const NOW = 1_000_000;
@@ -67,6 +67,14 @@ describe("a link is judged with its evidence", () => {
     expect(link.evidence).toMatch(/^last heard .*, due every 10 s$/);
   });
 
+  test("while nothing new can be known it is unknown, with the last verdict", () => {
+    expect(pastLink(gateway("g", 0), NOW, "12:17:47")).toEqual({
+      state: "unknown",
+      word: "Unknown",
+      evidence: "online as of 12:17:47",
+    });
+  });
+
   test("a gateway whose readings arrive without a status was never seen itself", () => {
     const { status: _, ...bare } = gateway("g", 0);
     expect(judgeLink(bare, NOW)).toMatchObject({
@@ -114,5 +122,21 @@ describe("the sentence", () => {
     ],
   ])("%s", (_name, gateways, alerts, devices, tone, text) => {
     expect(summarise(gateways, alerts, devices, NOW)).toEqual({ tone, text });
+  });
+
+  test("of the past says when, in the past tense, and never that all is well", () => {
+    const text = (views: GatewayView[], alerts: Alert[] = []) =>
+      summarise(views, alerts, 1, NOW, "12:17:47");
+    expect(text([gateway("g", 0)])).toEqual({
+      tone: "stale",
+      text: "As of 12:17:47: every acknowledged reading had arrived.",
+    });
+    expect(text([gateway("g", 0, { onTheWay: 1 })]).text).toBe(
+      "As of 12:17:47: 1 event was on the way, none was missing.",
+    );
+    expect(text([gateway("g", 20_000, { missing: 2 })], [alert("info"), alert("info")])).toEqual({
+      tone: "stale",
+      text: "As of 12:17:47: 2 alerts were firing, 2 events were missing and gateway g was late.",
+    });
   });
 });

@@ -5,7 +5,7 @@ import type { Alert } from "../../events/schema.ts";
 import { formatCount } from "./format.core.ts";
 import { judgeLink } from "./link.core.ts";
 
-export type Tone = "ok" | "info" | "warning" | "critical";
+export type Tone = "ok" | "info" | "warning" | "critical" | "stale";
 export interface Summary {
   readonly tone: Tone;
   readonly text: string;
@@ -16,12 +16,12 @@ function joined(parts: readonly string[]): string {
   return `${parts.slice(0, -1).join(", ")} and ${parts.at(-1)}`;
 }
 
-function plural(count: number, one: string, many: string): string {
-  return `${formatCount(count)} ${count === 1 ? one : many}`;
+function things(count: number, thing: string): string {
+  return `${formatCount(count)} ${thing}${count === 1 ? "" : "s"}`;
 }
 
-function named(names: readonly string[], one: string, many: string): string {
-  return names.length === 1 ? `gateway ${names[0]} ${one}` : `${names.length} gateways ${many}`;
+function named(names: readonly string[]): string {
+  return names.length === 1 ? `gateway ${names[0]}` : `${names.length} gateways`;
 }
 
 export function summarise(
@@ -29,7 +29,13 @@ export function summarise(
   alerts: readonly Alert[],
   deviceTotal: number,
   now: number,
+  /** The time of all this, in words, where it is not the present. */
+  asOf?: string,
 ): Summary {
+  const be = (count: number) => {
+    if (asOf !== undefined) return count === 1 ? "was" : "were";
+    return count === 1 ? "is" : "are";
+  };
   const firing = alerts.filter((alert) => alert.state === "firing" && !alert.historical);
   const critical = firing.filter((alert) => alert.severity === "critical").length;
   const pending = alerts.filter((alert) => alert.state === "pending" && !alert.historical).length;
@@ -47,20 +53,24 @@ export function summarise(
     return { tone: "info", text: "Nothing has reached Tidegate yet." };
   }
   const wrong: string[] = [];
-  if (firing.length > 0) wrong.push(plural(firing.length, "alert is firing", "alerts are firing"));
-  if (missing > 0) wrong.push(plural(missing, "event is missing", "events are missing"));
-  if (offline.length > 0) wrong.push(named(offline, "is offline", "are offline"));
-  if (late.length > 0) wrong.push(named(late, "is late", "are late"));
-  if (lost > 0) wrong.push(plural(lost, "event was declared lost", "events were declared lost"));
+  if (firing.length > 0) {
+    wrong.push(`${things(firing.length, "alert")} ${be(firing.length)} firing`);
+  }
+  if (missing > 0) wrong.push(`${things(missing, "event")} ${be(missing)} missing`);
+  if (offline.length > 0) wrong.push(`${named(offline)} ${be(offline.length)} offline`);
+  if (late.length > 0) wrong.push(`${named(late)} ${be(late.length)} late`);
+  if (lost > 0) wrong.push(`${things(lost, "event")} ${lost === 1 ? "was" : "were"} declared lost`);
   if (wrong.length > 0) {
     const text = `${joined(wrong)}.`;
+    if (asOf !== undefined) return { tone: "stale", text: `As of ${asOf}: ${text}` };
     const tone = critical + missing > 0 || offline.length > 0 ? "critical" : "warning";
     return { tone, text: text.charAt(0).toUpperCase() + text.slice(1) };
   }
   const arrived =
     onTheWay > 0
-      ? `${plural(onTheWay, "event is", "events are")} on the way, none is missing`
-      : "every acknowledged reading has arrived";
-  const watched = pending > 0 ? `, ${plural(pending, "alert is", "alerts are")} pending` : "";
+      ? `${things(onTheWay, "event")} ${be(onTheWay)} on the way, none ${be(1)} missing`
+      : `every acknowledged reading ${asOf === undefined ? "has" : "had"} arrived`;
+  const watched = pending > 0 ? `, ${things(pending, "alert")} ${be(pending)} pending` : "";
+  if (asOf !== undefined) return { tone: "stale", text: `As of ${asOf}: ${arrived}${watched}.` };
   return { tone: "ok", text: `All is well: ${arrived}${watched}.` };
 }

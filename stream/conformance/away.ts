@@ -133,11 +133,16 @@ export function awayTests(harness: ConformanceHarness): void {
     await log.append(s.topic("in"), numbers(0));
     await processor.caughtUp();
     await leave();
+    await vi.waitFor(() => expect(tail.status()).toMatchObject({ state: "waiting" }), {
+      timeout: 15_000,
+    });
+    expect(Math.abs(Date.now() - (tail.status().since ?? 0))).toBeLessThan(30_000);
     await comeBack();
     await vi.waitFor(() => log.append(s.topic("in"), numbers(50)), { timeout: 15_000 });
     await seen.reaches(100);
     await vi.waitFor(() => processor.caughtUp(), { timeout: 20_000 });
     expect(new Set(seen.items.map(held)).size).toBe(100);
+    expect(tail.status()).toEqual({ state: "following" });
     await expectCountedOnce(log, n.inputs, n.output);
     expect(processor.status().state).toBe("running");
   });

@@ -22,6 +22,7 @@ export function tailTests(harness: ConformanceHarness): void {
     const tail = log.tail([topic], { from: "start", onRecords: seen.add });
     await tail.start();
     await tail.caughtUp();
+    expect(tail.status()).toEqual({ state: "following" });
     expect(seen.items.map(held).toSorted()).toEqual([1, 2]);
     await log.append(topic, [record("a", 3), record("a", 4), record("a", null)]);
     await seen.reaches(5);

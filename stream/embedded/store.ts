@@ -60,6 +60,7 @@ export class Store {
   #closing = new AbortController();
   /** Whoever waits for a store that cannot be opened again has to be let go before it is closed. */
   #ending = new AbortController();
+  #away: { readonly since: number; readonly reason: string } | undefined;
   #readers = 0;
   #readersGone: (() => void) | undefined;
   #making: Promise<void> = Promise.resolve();
@@ -74,6 +75,10 @@ export class Store {
   get topics(): Iterable<Topic> {
     return this.#catalog.topics;
   }
+  /** Since when the database cannot be used and why; undefined while it can. */
+  get away(): { readonly since: number; readonly reason: string } | undefined {
+    return this.#away;
+  }
   get counts(): StoreCounts {
     return this.#counts;
   }
@@ -85,6 +90,7 @@ export class Store {
     this.#ending = new AbortController();
     this.#catalog = new Catalog();
     await this.#open();
+    this.#away = undefined;
     this.#state = "open";
   }
 
@@ -302,6 +308,7 @@ export class Store {
   async #recover(group: readonly Waiting[], error: EventLogError): Promise<void> {
     const { logger, random } = this.settings;
     this.#state = "recovering";
+    this.#away = { since: this.settings.now(), reason: error.message };
     this.#counts.recoveries++;
     this.#reopened = Promise.withResolvers();
     logger.error({ err: error }, "the event log could not be written; opening it again");
@@ -320,6 +327,7 @@ export class Store {
       try {
         await this.#open();
         this.#state = "open";
+        this.#away = undefined;
         break;
       } catch (again) {
         logger.error({ err: again, attempt }, "the event log could not be opened again");

@@ -1,5 +1,5 @@
 /** Follows topics and hands their records on, in order, one call at a time; woken by appends, never polling. */
-import type { StoredRecord, Tail, TailOptions } from "../port.ts";
+import type { StoredRecord, Tail, TailOptions, TailStatus } from "../port.ts";
 import { EventLogError } from "../port.ts";
 import { pause, pauseMs } from "./backoff.ts";
 import type { Head, Topic } from "./catalog.ts";
@@ -25,6 +25,8 @@ export class EmbeddedTail implements Tail {
   readonly #running: Running<EmbeddedTail>;
   readonly #caughtUp = new CaughtUp();
   #lanes: TailLane[] = [];
+  /** Reading fails, though the store is open. */
+  #failing: { readonly since: number; readonly lastError: string } | undefined;
   #stopping: AbortController | undefined;
   #over: Promise<void> = Promise.resolve();
 
@@ -54,6 +56,7 @@ export class EmbeddedTail implements Tail {
         };
       });
     });
+    this.#failing = undefined;
     this.#stopping = new AbortController();
     this.#running.add(this);
     this.#caughtUp.begin();
@@ -75,6 +78,12 @@ export class EmbeddedTail implements Tail {
     );
   }
 
+  status(): TailStatus {
+    const { away } = this.#store;
+    if (away) return { state: "waiting", since: away.since, lastError: away.reason };
+    return this.#failing ? { state: "waiting", ...this.#failing } : { state: "following" };
+  }
+
   async #follow(signal: AbortSignal): Promise<void> {
     const topics = [...new Set(this.#lanes.map((lane) => lane.topic.id))];
     let attempt = 0;
@@ -94,8 +103,11 @@ export class EmbeddedTail implements Tail {
             RECORDS_PER_CALL,
           );
           attempt = 0;
+          this.#failing = undefined;
         } catch (error) {
           if ((error as EventLogError).code === "closed") return;
+          const since = this.#failing?.since ?? this.#store.settings.now();
+          this.#failing = { since, lastError: (error as Error).message };
           this.#store.settings.logger.warn({ err: error, topic: lane.topic.name }, "tail waits");
           await pause(pauseMs(++attempt, this.#store.settings.random()), signal);
           continue;

@@ -183,6 +183,11 @@ test("a log whose store stays broken can be stopped, with all that waits for it"
     const tail = log.tail(["in"], { from: "start", onRecords() {} });
     await tail.start();
     await tried.promise;
+    expect(tail.status()).toMatchObject({
+      state: "waiting",
+      since: expect.any(Number),
+      lastError: expect.stringContaining("planted"),
+    });
     const reading = expect(all(log.read("in"))).rejects.toMatchObject({ code: "closed" });
     await log.stop();
     await reading;

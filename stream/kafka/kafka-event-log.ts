@@ -127,6 +127,7 @@ export class KafkaEventLog implements EventLog {
         this.#made.delete(tail);
       },
       caughtUp: (signal) => tail.caughtUp(signal),
+      status: () => tail.status(),
     };
   }
 

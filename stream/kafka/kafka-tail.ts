@@ -5,7 +5,10 @@ import {
   type StoredRecord,
   type Tail,
   type TailOptions,
+  type TailStatus,
 } from "../port.ts";
+import { faultOf } from "./faults.ts";
+import { Heard } from "./heard.ts";
 import type { KafkaSettings } from "./options.ts";
 import { PartitionReader } from "./partition-reader.ts";
 import { Progress } from "./progress.ts";
@@ -16,6 +19,7 @@ interface Run {
   readonly abort: AbortController;
   readonly session: KafkaSession;
   readonly progress: Progress;
+  readonly heard: Heard;
   readonly ended: Promise<void>;
 }
 
@@ -39,12 +43,13 @@ export class KafkaTail implements Tail {
     const abort = new AbortController();
     const session = new KafkaSession(this.#settings);
     const progress = new Progress();
+    const heard = new Heard(this.#settings);
     const given = new Map(
       [...(this.#options.positions ?? [])].map(([topic, of]) => [topic, new Map(of)] as const),
     );
     const first = Promise.withResolvers<void>();
-    const ended = this.#follow(session, progress, given, abort.signal, first.resolve);
-    this.#run = { abort, session, progress, ended };
+    const ended = this.#follow({ session, progress, heard }, given, abort.signal, first.resolve);
+    this.#run = { abort, session, progress, heard, ended };
     await first.promise;
   }
 
@@ -84,6 +89,10 @@ export class KafkaTail implements Tail {
     }
   }
 
+  status(): TailStatus {
+    return this.#run?.heard.status() ?? { state: "following" };
+  }
+
   #ranges(session: KafkaSession): Promise<readonly PartitionRange[]> {
     return session.use(this.#topics, async (connection) =>
       (await Promise.all(this.#topics.map((topic) => connection.ranges(topic)))).flat(),
@@ -91,8 +100,7 @@ export class KafkaTail implements Tail {
   }
 
   async #follow(
-    session: KafkaSession,
-    progress: Progress,
+    { session, progress, heard }: Pick<Run, "session" | "progress" | "heard">,
     given: ReadonlyMap<string, ReadonlyMap<number, number>>,
     signal: AbortSignal,
     tried: () => void,
@@ -117,15 +125,18 @@ export class KafkaTail implements Tail {
           position: progress.get(topic, partition) ?? 0,
         }));
         const fetches = await reader.poll(wanted, signal);
+        heard.answer();
         const current = fetches.filter(
           (one) => one.position === progress.get(one.topic, one.partition),
         );
         const records = current.flatMap((one) => one.records);
         if (records.length > 0 && !(await this.#hand(records))) break;
+        heard.asks();
         for (const one of current) progress.set(one.topic, one.partition, one.next);
         outage.over();
       } catch (error) {
         tried();
+        heard.fault(faultOf(error).message);
         if (!signal.aborted) await outage.pause(error, signal);
       }
     }

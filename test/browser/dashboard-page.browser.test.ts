@@ -120,14 +120,54 @@ test("a dead server is told within 5 s, and the page heals by itself with what i
   expect(await violations()).toEqual([]);
   // Silence of the page's own server says nothing of the gateways.
   await page.locator("footer", { hasText: "silent for 8 s" }).waitFor();
-  expect(await summary().textContent()).toBe(
-    "All is well: every acknowledged reading has arrived.",
+  expect(await summary().textContent()).toMatch(
+    /^As of \d\d:\d\d:\d\d: every acknowledged reading had arrived\.$/,
   );
   model.addReading("gw-1", "freezer-2", Date.now(), { temperature: -19.75 });
   await serve(port);
   await page.locator(".dead").waitFor({ state: "detached", timeout: 10_000 });
   await page.locator(".device", { hasText: "-19.75" }).waitFor();
 });
+
+test("a log that does not answer: everything is as of then, nothing is called well, and it heals", async () => {
+  fillPlant(model, Date.now(), 1);
+  const harbour = model.gatewayViews.get("harbour");
+  if (!harbour?.status) throw new Error("the plant has a gateway with a status");
+  model.gatewayViews.clear();
+  model.history.length = 0;
+  const since = Date.now();
+  const status = { ...harbour.status, time: since - 500, interval: 1000 };
+  model.setGateway({ ...harbour, status });
+  await open();
+  await page.locator(".live", { hasText: "Live" }).waitFor();
+  await page.getByText("All is well").waitFor();
+  model.log = { state: "waiting", since, lastError: "connect ECONNREFUSED" };
+  const away = page.locator(".dead");
+  await away.waitFor({ timeout: 1500 });
+  expect(await away.textContent()).toMatch(/^The event log does not answer since \d\d:\d\d:\d\d;/);
+  expect(await page.locator(".live").textContent()).toContain("Event log away");
+  const gateway = page.locator(".gateway");
+  // Long after the gateway's next word was due.
+  await page.locator("footer", { hasText: /silent for 1\d s/ }).waitFor({ timeout: 15_000 });
+  expect(await gateway.locator(".badge").textContent()).toBe("Unknown");
+  expect(await gateway.textContent()).toMatch(/online as of \d\d:\d\d:\d\d/);
+  expect(await gateway.textContent()).toMatch(/No backlog at \d\d:\d\d:\d\d/);
+  expect(await page.locator("main .tone-ok .icon-ok:visible").count()).toBe(
+    await page.locator(".device .icon-ok").count(),
+  );
+  const text = await page.locator("main").textContent();
+  expect(text).not.toMatch(/All is well|has arrived|Offline/);
+  expect(text).toMatch(/had arrived, as far as was known then/);
+  expect(await violations()).toEqual([]);
+  // A page that is opened meanwhile is told as well.
+  await page.reload();
+  await away.waitFor();
+  model.log = { state: "following" };
+  await away.waitFor({ state: "detached", timeout: 1500 });
+  model.setGateway({ ...harbour, status: { ...status, time: Date.now() } });
+  await page.getByText("All is well: every acknowledged reading has arrived.").waitFor();
+  await gateway.getByText("Online").waitFor();
+}, 30_000);
 
 test("a server that hangs is as dead as one that is gone", async () => {
   model.addReading("gw-1", "freezer-1", Date.now(), { temperature: -12.5 });

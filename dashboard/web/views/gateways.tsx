@@ -4,19 +4,22 @@ import type { GatewayView } from "../../../cloud/read-model/port.ts";
 import type { Fleet } from "../fleet.ts";
 import { formatBytes, formatCount, formatDuration, formatNumber } from "../format.core.ts";
 import type { IconName } from "../icons.tsx";
-import { backlog, judgeLink, type LinkState } from "../link.core.ts";
+import { backlog, judgeLink, type LinkState, pastLink } from "../link.core.ts";
 import { Badge, Panel } from "../parts.tsx";
-import { judgedAt } from "../state.ts";
+import { judgedAt, staleClock } from "../state.ts";
 
 const LOOK: Readonly<Record<LinkState, readonly [tone: string, icon: IconName]>> = {
   online: ["ok", "ok"],
   late: ["warning", "late"],
   offline: ["critical", "offline"],
   never: ["quiet", "never"],
+  unknown: ["quiet", "stale"],
 };
 
 function Gateway({ view }: { readonly view: GatewayView }): JSX.Element {
-  const link = judgeLink(view, judgedAt.value);
+  const past = staleClock.value;
+  const link =
+    past === undefined ? judgeLink(view, judgedAt.value) : pastLink(view, judgedAt.value, past);
   const [tone, icon] = LOOK[link.state];
   const { status } = view;
   const waiting = backlog(view);
@@ -41,8 +44,8 @@ function Gateway({ view }: { readonly view: GatewayView }): JSX.Element {
               </>
             )}
             <span class="muted">
-              {" "}
-              · buffer {formatBytes(status.buffered_bytes)} of {formatBytes(status.capacity_bytes)}
+              {past === undefined ? " " : ` at ${past} `}· buffer{" "}
+              {formatBytes(status.buffered_bytes)} of {formatBytes(status.capacity_bytes)}
               {status.hours_left !== undefined && `, full in ${formatNumber(status.hours_left)} h`}
             </span>
           </p>

@@ -6,6 +6,7 @@ import type { Fleet } from "../fleet.ts";
 import { formatCount } from "../format.core.ts";
 import { Icon } from "../icons.tsx";
 import { Panel } from "../parts.tsx";
+import { staleClock } from "../state.ts";
 
 const RANGES_SHOWN = 4;
 
@@ -37,6 +38,7 @@ function Statement(props: {
   readonly entries: readonly LedgerEntry[];
 }): JSX.Element {
   const { totals, entries } = props;
+  const past = staleClock.value;
   if (totals.accepted === 0 && totals.arrived === 0) {
     return <p class="muted">Nothing was accepted yet.</p>;
   }
@@ -67,16 +69,21 @@ function Statement(props: {
       <p class="statement tone-info" key="way">
         <Icon name="late" />
         <span>
-          {formatCount(totals.onTheWay)} on the way: acknowledged and safe on the gateway.
+          {formatCount(totals.onTheWay)} on the way
+          {past !== undefined && ` at ${past}`}: acknowledged and safe on the gateway.
         </span>
       </p>,
     );
   }
   if (parts.length > 0) return <>{parts}</>;
   return (
-    <p class="statement tone-ok">
-      <Icon name="ok" />
-      <span>Every acknowledged reading has arrived.</span>
+    <p class={`statement tone-${past === undefined ? "ok" : "stale"}`}>
+      <Icon name={past === undefined ? "ok" : "stale"} />
+      <span>
+        {past === undefined
+          ? "Every acknowledged reading has arrived."
+          : `Every reading acknowledged by ${past} had arrived, as far as was known then.`}
+      </span>
     </p>
   );
 }

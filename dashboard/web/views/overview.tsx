@@ -4,7 +4,7 @@ import type { JSX } from "preact";
 import type { Fleet } from "../fleet.ts";
 import { Icon } from "../icons.tsx";
 import { AlertItem, Panel, Problem, PublishHint } from "../parts.tsx";
-import { judgedAt, linkTo, now } from "../state.ts";
+import { judgedAt, linkTo, now, staleClock } from "../state.ts";
 import { summarise } from "../summary.core.ts";
 import { DevicesPanel } from "./devices.tsx";
 import { GatewaysPanel } from "./gateways.tsx";
@@ -39,7 +39,13 @@ function AlertsPanel({ fleet }: { readonly fleet: Fleet }): JSX.Element {
 
 export function Overview({ fleet }: { readonly fleet: Fleet }): JSX.Element {
   const summary = useComputed(() =>
-    summarise(fleet.gatewayList.value, fleet.active.value, fleet.deviceTotal.value, judgedAt.value),
+    summarise(
+      fleet.gatewayList.value,
+      fleet.active.value,
+      fleet.deviceTotal.value,
+      judgedAt.value,
+      staleClock.value,
+    ),
   ).value;
   if (!fleet.loaded.value) {
     return (
