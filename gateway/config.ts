@@ -75,6 +75,7 @@ export const gatewaySettings = {
   gateway_id: Type.Optional(
     Type.String({
       pattern: "^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$",
+      "x-form": "write letters, digits, _ . or -, e.g. plant-7",
       description: "Who this gateway is. Made at the first start where it is not set.",
     }),
   ),
