@@ -61,7 +61,11 @@ test("the life of an alert, in the history and as it is", () => {
   run.records([journal.reading("freezer-1", { temperature: -12 })]);
   run.records([journal.reading("freezer-1", { temperature: -19 })]);
   expect(history(run)).toEqual([`firing ${alert} 0000000001-2`, `resolved ${alert} 0000000001-2`]);
-  expect(run.latest<Alert>(NAMES.alertState).get(alert)?.state).toBe("resolved");
+  expect(run.latest<Alert>(NAMES.alertState).get(alert)).toMatchObject({
+    state: "resolved",
+    fired: true,
+    message: "freezer-1: temperature is -19, no longer above -15",
+  });
   expect([...run.state.keys()].filter((key) => key.startsWith("active/"))).toEqual([]);
 });
 
@@ -97,6 +101,26 @@ test("a steady condition fires by the gateway's heartbeats, not by another's and
   expect(history(run).slice(2)).toEqual(["firing damp@gw-one/a/humidity 0000000001-1"]);
   run.records([journal.heartbeat(), journal.heartbeat()]);
   expect(history(run).slice(3)).toEqual(["firing damp@gw-one/b/humidity 0000000001-2"]);
+});
+
+test("a resolved alert says what ended it, and whether it had fired at all", () => {
+  const run = new TopologyTestDriver(
+    topology("rules: [{ name: warm, when: temperature above -15 for 1m, clear: below -17 }]"),
+  );
+  const journal = new TestJournal("gw-one", "0000000001", { stepMs: 30_000 });
+  for (const temperature of [-10, -16, -10, -10, -10, -16, -18.5]) {
+    run.records([journal.reading("freezer-2", { temperature })]);
+  }
+  const told = run.events<Alert>(NAMES.alerts);
+  expect(told.map((one) => [one.state, one.fired])).toEqual([
+    ["pending", undefined],
+    ["resolved", false],
+    ["pending", undefined],
+    ["firing", undefined],
+    ["resolved", true],
+  ]);
+  expect(told[1]?.message).toBe("freezer-2: temperature is -16, no longer above -15");
+  expect(told[4]?.message).toBe("freezer-2: temperature is -18.5, cleared below -17");
 });
 
 test("a gateway that comes back after a day tells its past as past, and what holds on as now", () => {
@@ -149,7 +173,9 @@ test("an alert whose rule is gone is resolved with the gateway's next heartbeat"
       },
       { kind: "record", record: heartbeat },
     );
-    expect((outputs[0]?.event as Alert | undefined)?.state).toBe(left);
+    const told = outputs[0]?.event as Alert | undefined;
+    expect(told?.state).toBe(left);
+    expect(told?.message).toBe(left && "freezer-1: the rule warm no longer looks at temperature");
     expect(state.some(([key, value]) => key.startsWith("active/") && value === undefined)).toBe(
       left !== undefined,
     );

@@ -23,7 +23,14 @@ import {
   type RuleTime,
   withdraw,
 } from "../rules/engine.core.ts";
-import { conditionText, globPattern, messageText, type Rule } from "../rules/rule.ts";
+import {
+  conditionText,
+  globPattern,
+  messageText,
+  type Rule,
+  resolvedText,
+  withdrawnText,
+} from "../rules/rule.ts";
 import type { Output, StateView, StepResult, StoredRecord, Topology } from "../stream/port.ts";
 import {
   arrival,
@@ -154,16 +161,14 @@ function beat(
     const memory = change.memory(last.alert);
     if (!memory) continue;
     const one = byName.get(last.rule);
-    const taken =
-      one && applies(one, last)
-        ? passTime(one.rule, memory, now)
-        : withdraw(memory, now, WITHDRAWN_FRESHNESS_MS);
-    change.take(last.alert, memory, taken, journal, ({ value, state, changed, historical }) => ({
+    const kept = one && applies(one, last);
+    const taken = kept
+      ? passTime(one.rule, memory, now)
+      : withdraw(memory, now, WITHDRAWN_FRESHNESS_MS);
+    change.take(last.alert, memory, taken, journal, ({ episode: _, since: __, ...told }) => ({
       ...last,
-      value,
-      state,
-      changed,
-      historical,
+      ...told,
+      ...(kept ? {} : { message: withdrawnText(last) }),
     }));
   }
   return undefined;
@@ -194,7 +199,11 @@ function alertOf(rule: Rule, series: Series, alert: string, change: AlertChange)
     since: change.since,
     changed: change.changed,
     historical: change.historical,
-    message: messageText(rule, series, change.value),
+    ...(change.fired === undefined ? {} : { fired: change.fired }),
+    message:
+      change.state === "resolved"
+        ? resolvedText(rule, series, change)
+        : messageText(rule, series, change.value),
   };
 }
 

@@ -166,6 +166,11 @@ export const alertSchema = Type.Object({
   since: Type.Number({ description: "event time at which the condition began to hold, ms" }),
   changed: Type.Number({ description: "event time of this change, ms" }),
   historical: Type.Boolean({ description: "the reading was older than the rule's freshness" }),
+  fired: Type.Optional(
+    Type.Boolean({
+      description: "on `resolved`: whether the episode had fired, or only was pending",
+    }),
+  ),
   message: text,
 });
 export type Alert = Static<typeof alertSchema>;

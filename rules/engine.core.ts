@@ -70,6 +70,8 @@ export interface AlertChange {
   /** Event time of the change. */
   readonly changed: number;
   readonly historical: boolean;
+  /** On `resolved`: whether the episode had fired, or only was pending. */
+  readonly fired?: boolean;
 }
 
 export interface Evaluation {
@@ -149,5 +151,6 @@ function told(newest: number, episode: Episode, state: AlertState, changed: numb
 
 function changeOf(episode: Episode, state: AlertState, changed: number): AlertChange {
   const { id, value, since, historical } = episode;
-  return { state, episode: id, value, since, changed, historical };
+  const fired = state === "resolved" ? { fired: episode.phase === "firing" } : {};
+  return { state, episode: id, value, since, changed, historical, ...fired };
 }

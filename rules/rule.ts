@@ -54,6 +54,30 @@ export function messageText(
   return rule.message.replaceAll(/\{(\w+)\}/g, (whole, name: string) => `${known[name] ?? whole}`);
 }
 
+/** For a resolved alert: the rule's own message says that the condition holds, which it no longer does. */
+export function resolvedText(
+  rule: Rule,
+  series: { readonly device: string; readonly metric: string },
+  { value, fired }: { readonly value: number; readonly fired?: boolean },
+): string {
+  const { when, clear } = rule;
+  // What was only pending ends where the condition does not hold; `clear` is for what has fired.
+  const why =
+    clear && fired
+      ? `cleared ${clear.direction} ${clear.threshold}`
+      : `no longer ${when.direction} ${when.threshold}`;
+  return `${series.device}: ${series.metric} is ${value}, ${why}`;
+}
+
+/** For an alert whose rule was taken away, or is no longer about its series; its condition may still hold. */
+export function withdrawnText(series: {
+  readonly rule: string;
+  readonly device: string;
+  readonly metric: string;
+}): string {
+  return `${series.device}: the rule ${series.rule} no longer looks at ${series.metric}`;
+}
+
 /** A glob as an expression over the whole text. */
 export function globPattern(glob: string): RegExp {
   const source = glob
