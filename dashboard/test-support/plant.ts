@@ -95,6 +95,7 @@ function gatewayView(
       buffered_bytes: 240_000 + totals.onTheWay * 180,
       capacity_bytes: 256 * 1024 * 1024,
       clients: 4,
+      rejected: more.duplicates === undefined ? 0 : 3,
       interval: 10_000,
       started: time - 31 * HOUR,
       version: "0.1.0",
@@ -118,7 +119,11 @@ function alertOf(device: string, state: Alert["state"], value: number, since: nu
     since,
     changed: state === "resolved" ? since + 9 * MINUTE : since,
     historical: false,
-    message: `${device}: temperature ${value} is above -15`,
+    ...(state === "resolved" ? { fired: true } : {}),
+    message:
+      state === "resolved"
+        ? `${device}: temperature is ${value}, no longer above -15`
+        : `${device}: temperature ${value} is above -15`,
   };
 }
 

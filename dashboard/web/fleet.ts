@@ -45,6 +45,13 @@ export class Fleet {
     [...this.alerts.value.values()].filter((a) => a.state !== "resolved").sort(alertOrder),
   );
 
+  /** The alert's device, if it is among those that the page knows. */
+  deviceOf(alert: Alert): Device | undefined {
+    return this.devices.value.find(
+      (one) => one.device === alert.device && one.gateway === alert.gateway,
+    );
+  }
+
   #search = "";
   #stream: LiveStream | undefined;
   #waiting: Change[] | undefined;

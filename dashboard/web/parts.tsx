@@ -1,9 +1,10 @@
 /** Small pieces that several views share. */
 import type { ComponentChildren, JSX } from "preact";
-import type { Alert, Severity } from "../../events/schema.ts";
+import type { Alert, Device, Severity } from "../../events/schema.ts";
+import { conditionOf, messageOf, neverFired, valueSince } from "./alert-text.core.ts";
 import { formatAge, formatDuration, formatNumber, formatTime } from "./format.core.ts";
 import { Icon, type IconName } from "./icons.tsx";
-import { info, linkTo, now, zone } from "./state.ts";
+import { info, linkTo, now, staleClock, zone } from "./state.ts";
 
 /** How long ago, moving each second; the exact time for who points at it. */
 export function Age({ time }: { readonly time: number }): JSX.Element {
@@ -39,6 +40,13 @@ const SEVERITY_WORD: Readonly<Record<Severity, string>> = {
 const STATE_WORD = { pending: "Pending", firing: "Firing", resolved: "Resolved" } as const;
 
 export function AlertBadge({ alert }: { readonly alert: Alert }): JSX.Element {
+  if (neverFired(alert)) {
+    return (
+      <Badge tone="quiet" icon="quiet">
+        Did not fire
+      </Badge>
+    );
+  }
   if (alert.state === "resolved") {
     return (
       <Badge tone="ok" icon="ok">
@@ -55,14 +63,6 @@ export function AlertBadge({ alert }: { readonly alert: Alert }): JSX.Element {
   );
 }
 
-/** The condition in words, without the metric that stands before the value anyway. */
-export function conditionOf(alert: Alert): string {
-  const metric = `${alert.metric} `;
-  return alert.condition.startsWith(metric)
-    ? alert.condition.slice(metric.length)
-    : alert.condition;
-}
-
 /** The piece of time around an alert, so that its chart shows what came before. */
 const AROUND_MS = 30 * 60_000;
 
@@ -76,8 +76,47 @@ export function alertLink(alert: Alert, aroundIt: boolean): string {
   return linkTo({ view, range });
 }
 
+/** A name or a condition that is one word to whoever reads it: never broken where there is room for it on a line. */
+export function Token({ children }: { readonly children: string }): JSX.Element {
+  return (
+    <span class="token" title={children}>
+      {children}
+    </span>
+  );
+}
+
+/** The value at the alert's last change, and the one now: the first alone would look like the present. */
+function AlertValue(props: {
+  readonly alert: Alert;
+  readonly device: Device | undefined;
+}): JSX.Element {
+  const { alert } = props;
+  const value = <strong class="number">{formatNumber(alert.value)}</strong>;
+  if (alert.state === "resolved") return value;
+  const current = valueSince(alert, props.device);
+  const then = alert.state === "firing" ? "when it fired" : "when it began";
+  if (current === undefined) {
+    return (
+      <>
+        {value} <span class="muted">{then}</span>
+      </>
+    );
+  }
+  return (
+    <>
+      <span class="muted">
+        was <span class="number">{formatNumber(alert.value)}</span> {then},{" "}
+        {staleClock.value === undefined ? "now" : `at ${staleClock.value}`}
+      </span>{" "}
+      <strong class="number">{formatNumber(current)}</strong>
+    </>
+  );
+}
+
 export function AlertItem(props: {
   readonly alert: Alert;
+  /** As last heard, where the view knows it. */
+  readonly device: Device | undefined;
   readonly withDevice: boolean;
 }): JSX.Element {
   const { alert } = props;
@@ -103,24 +142,46 @@ export function AlertItem(props: {
             </>
           ) : (
             <>
-              since {formatTime(alert.since, zone.value, now.value)} · <Age time={alert.since} />
+              <span title={`The condition holds since ${formatTime(alert.since, zone.value, 0)}`}>
+                since {formatTime(alert.changed, zone.value, now.value)}
+              </span>{" "}
+              · <Age time={alert.changed} />
             </>
           )}
         </span>
       </div>
       <p class="alert-what">
         {props.withDevice && <a href={alertLink(alert, false)}>{alert.device}</a>} {alert.metric}{" "}
-        <strong class="number">{formatNumber(alert.value)}</strong>
-        <span class="muted"> · {conditionOf(alert)}</span>
+        <AlertValue alert={alert} device={props.device} />
+        <span class="muted">
+          {" · "}
+          <Token>{conditionOf(alert)}</Token>
+        </span>
       </p>
       <p class="alert-rule muted">
-        {alert.message && <span class="alert-message">{alert.message} </span>}
+        {messageOf(alert) && <span class="alert-message">{messageOf(alert)} </span>}
         <span>
-          rule {alert.rule}
-          {props.withDevice && ` · ${alert.gateway}`}
+          rule <Token>{alert.rule}</Token>
+          {props.withDevice && (
+            <>
+              {" · "}
+              <Token>{alert.gateway}</Token>
+            </>
+          )}
         </span>
       </p>
     </li>
+  );
+}
+
+export function NoAlert(): JSX.Element {
+  const past = staleClock.value;
+  return (
+    <p class="empty">
+      {past === undefined
+        ? "No alert is pending or firing."
+        : `No alert was pending or firing at ${past}.`}
+    </p>
   );
 }
 

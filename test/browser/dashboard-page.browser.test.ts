@@ -180,6 +180,82 @@ test("a server that hangs is as dead as one that is gone", async () => {
   expect(await page.locator(".dead").count()).toBe(0);
 });
 
+test("an alert says what was when it fired and what is now; resolved, neither pretends to hold", async () => {
+  const now = Date.now();
+  fillPlant(model, now, 1);
+  const [first] = model.history;
+  if (!first) throw new Error("the plant has alerts");
+  model.history.length = 0;
+  const base = { ...first, device: "cold-room", alert: "w", since: now - 40_000, value: -12.08 };
+  const firing = { ...base, state: "firing", changed: now - 10_000, message: "it thaws" } as const;
+  const card = page.locator(".alert", { hasText: "cold-room" });
+  model.addAlert(firing, { silent: true });
+  await open();
+  // The fill's last reading of the cold room is of `now`.
+  await card.getByText("was -12.08 when it fired, now").waitFor();
+  model.addReading("harbour", "cold-room", now + 1, { temperature: -10.12 });
+  await card.locator("strong", { hasText: "-10.12" }).waitFor();
+  const fired = (await card.locator(".alert-since").textContent())?.match(/\d\d:\d\d:\d\d/)?.[0];
+  const ended = { ...base, state: "resolved", value: -19.01, changed: now + 2 } as const;
+  const message = "cold-room: temperature is -19.01, no longer above -15";
+  model.addAlert({ ...ended, fired: true, message });
+  const resolved = page.getByRole("region", { name: "Just resolved" });
+  await resolved.getByText(message).waitFor();
+  expect(await resolved.locator(".alert-what").textContent()).toMatch(
+    /temperature -19.01 · no longer above -15/,
+  );
+  const current = page.getByRole("region", { name: "Alerts now" });
+  expect(await current.textContent()).toMatch(/^Alerts nowHistoryNo alert is pending or firing\.$/);
+  // One that only was pending is no card, and no resolved one in the history.
+  model.addAlert({ ...base, alert: "x", episode: "e2", state: "pending", changed: now + 3 });
+  await current.getByText("-12.08 when it began").waitFor();
+  model.addAlert({ ...ended, alert: "x", episode: "e2", fired: false, changed: now + 4 });
+  await current.getByText("No alert is pending or firing.").waitFor();
+  expect(await resolved.locator(".alert").count()).toBe(1);
+  await open("#/alerts");
+  const rows = page.locator(".timeline li");
+  await rows.first().waitFor();
+  expect(await rows.locator(".badge").allTextContents()).toEqual([
+    "Did not fire",
+    "Criticalpending",
+    "Resolved",
+    "Criticalfiring",
+  ]);
+  expect(await rows.last().locator(".timeline-clock").textContent()).toBe(fired);
+  await open("#/devices/harbour/cold-room");
+  await page.locator(".timeline .badge", { hasText: "Did not fire" }).waitFor();
+});
+
+test("payloads that could not be decoded are counted on the gateway's card, if there are any", async () => {
+  fillPlant(model, Date.now(), 1);
+  await open();
+  const rejected = page.locator(".gateway .rejected");
+  await rejected.getByText("3 payloads could not be decoded since start").waitFor();
+  expect(await rejected.count()).toBe(1);
+  expect(await rejected.locator("code").textContent()).toBe("npx tidegate tail events");
+});
+
+test("on a phone neither a condition nor a gateway's id is broken in the middle", async () => {
+  const now = Date.now();
+  fillPlant(model, now, 1);
+  for (const alert of [...model.history]) {
+    model.addAlert(
+      { ...alert, gateway: "gw-4k7t9m2x", alert: `${alert.alert}2` },
+      { silent: true },
+    );
+  }
+  await page.setViewportSize({ width: 390, height: 800 });
+  for (const hash of ["#/", "#/alerts"]) {
+    await open(hash);
+    await page.locator(".token").first().waitFor();
+    const broken = await page.evaluate(`[...document.querySelectorAll(".token")].filter((one) => {
+      const lines = one.getBoundingClientRect().height / parseFloat(getComputedStyle(one).fontSize);
+      return lines > 2 || one.scrollWidth > one.clientWidth;
+    }).map((one) => one.textContent)`);
+    expect(broken).toEqual([]);
+  }
+});
+
 describe("a device", () => {
   test("has a chart that grows live, values of every kind, and its alerts", async () => {
     const now = Date.now();

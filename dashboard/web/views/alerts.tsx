@@ -1,9 +1,10 @@
 /** What fires, and what fired: every change of every alert, newest first, by day. */
 import type { JSX } from "preact";
 import type { Alert } from "../../../events/schema.ts";
+import { conditionOf } from "../alert-text.core.ts";
 import type { Fleet } from "../fleet.ts";
 import { formatClock, formatDay, formatNumber } from "../format.core.ts";
-import { AlertBadge, AlertItem, alertLink, conditionOf, Panel, Problem } from "../parts.tsx";
+import { AlertBadge, AlertItem, alertLink, NoAlert, Panel, Problem, Token } from "../parts.tsx";
 import { RULES_EXAMPLE } from "../rules-example.ts";
 import { zone } from "../state.ts";
 
@@ -33,7 +34,10 @@ export function Timeline(props: {
                     {props.withDevice ? `${alert.device} ${alert.metric}` : alert.metric}
                   </a>{" "}
                   <strong class="number">{formatNumber(alert.value)}</strong>
-                  <span class="muted"> · {conditionOf(alert)}</span>
+                  <span class="muted">
+                    {" · "}
+                    <Token>{conditionOf(alert)}</Token>
+                  </span>
                   {alert.historical && <span class="tag">old data</span>}
                 </span>
               </li>
@@ -55,12 +59,15 @@ export function AlertsView({ fleet }: { readonly fleet: Fleet }): JSX.Element {
       <div class="columns columns-even">
         <div class="column">
           <Panel title={`Now${active.length > 0 ? ` (${active.length})` : ""}`} id="alerts-active">
-            {fleet.loaded.value && active.length === 0 && (
-              <p class="empty">No alert is pending or firing.</p>
-            )}
+            {fleet.loaded.value && active.length === 0 && <NoAlert />}
             <ul class="alerts">
               {active.map((alert) => (
-                <AlertItem key={alert.alert} alert={alert} withDevice />
+                <AlertItem
+                  key={alert.alert}
+                  alert={alert}
+                  device={fleet.deviceOf(alert)}
+                  withDevice
+                />
               ))}
             </ul>
           </Panel>

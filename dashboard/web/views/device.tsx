@@ -196,7 +196,12 @@ export function DeviceView({ model }: { readonly model: DeviceModel }): JSX.Elem
       {model.active.value.length > 0 && (
         <ul class="alerts alerts-device">
           {model.active.value.map((alert) => (
-            <AlertItem key={alert.alert} alert={alert} withDevice={false} />
+            <AlertItem
+              key={alert.alert}
+              alert={alert}
+              device={model.device.value}
+              withDevice={false}
+            />
           ))}
         </ul>
       )}

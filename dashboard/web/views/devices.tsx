@@ -5,7 +5,7 @@ import type { Alert, Device } from "../../../events/schema.ts";
 import type { Fleet } from "../fleet.ts";
 import { formatCount, formatDuration, formatValue } from "../format.core.ts";
 import { DEVICE_QUIET_MS } from "../link.core.ts";
-import { Age, AlertBadge, Badge, Panel } from "../parts.tsx";
+import { Age, AlertBadge, Badge, Panel, Token } from "../parts.tsx";
 import { go, judgedAt, linkTo, route } from "../state.ts";
 
 const METRICS_SHOWN = 4;
@@ -44,7 +44,11 @@ function DeviceRow(props: {
     <li class="device">
       <div class="device-name">
         <a href={linkTo({ view })}>{device.device}</a>
-        {props.withGateway && <span class="muted small">{device.gateway}</span>}
+        {props.withGateway && (
+          <span class="muted small">
+            <Token>{device.gateway}</Token>
+          </span>
+        )}
       </div>
       <dl class="values">
         {metrics.slice(0, METRICS_SHOWN).map(([metric, last]) => (

@@ -3,9 +3,9 @@ import type { JSX } from "preact";
 import type { GatewayView } from "../../../cloud/read-model/port.ts";
 import type { Fleet } from "../fleet.ts";
 import { formatBytes, formatCount, formatDuration, formatNumber } from "../format.core.ts";
-import type { IconName } from "../icons.tsx";
+import { Icon, type IconName } from "../icons.tsx";
 import { backlog, judgeLink, type LinkState, pastLink } from "../link.core.ts";
-import { Badge, Panel } from "../parts.tsx";
+import { Badge, Panel, Token } from "../parts.tsx";
 import { judgedAt, staleClock } from "../state.ts";
 
 const LOOK: Readonly<Record<LinkState, readonly [tone: string, icon: IconName]>> = {
@@ -27,7 +27,9 @@ function Gateway({ view }: { readonly view: GatewayView }): JSX.Element {
   return (
     <li class={`gateway gateway-${link.state}`}>
       <div class="gateway-head">
-        <h3>{view.gateway}</h3>
+        <h3>
+          <Token>{view.gateway}</Token>
+        </h3>
         <Badge tone={tone} icon={icon}>
           {link.word}
         </Badge>
@@ -55,6 +57,18 @@ function Gateway({ view }: { readonly view: GatewayView }): JSX.Element {
             value={Math.min(1, share)}
             aria-label={`Buffer of ${view.gateway}: ${formatNumber(share * 100)} % used`}
           />
+          {(status.rejected ?? 0) > 0 && (
+            <p
+              class="rejected"
+              title="npx tidegate tail events shows them: tidegate.rejected-payload"
+            >
+              <Icon name="warning" />
+              <span>
+                {formatCount(status.rejected ?? 0)} {status.rejected === 1 ? "payload" : "payloads"}{" "}
+                could not be decoded since start: <code>npx tidegate tail events</code>
+              </span>
+            </p>
+          )}
           <p class="muted small">
             {formatCount(status.clients)} {status.clients === 1 ? "client" : "clients"} · up{" "}
             {formatDuration(status.time - status.started)} · version {status.version}

@@ -5,7 +5,7 @@ import type { LedgerEntry } from "../../../events/schema.ts";
 import type { Fleet } from "../fleet.ts";
 import { formatCount } from "../format.core.ts";
 import { Icon } from "../icons.tsx";
-import { Panel } from "../parts.tsx";
+import { Panel, Token } from "../parts.tsx";
 import { staleClock } from "../state.ts";
 
 const RANGES_SHOWN = 4;
@@ -95,7 +95,9 @@ function Account(props: {
   const { view, entries } = props;
   return (
     <li class="account">
-      <h3>{view.gateway}</h3>
+      <h3>
+        <Token>{view.gateway}</Token>
+      </h3>
       <Statement totals={view.totals} entries={entries} />
       {view.totals.accepted + view.totals.arrived > 0 && <Counts totals={view.totals} />}
     </li>

@@ -1,9 +1,11 @@
 /** Is all well? If not, what? Then everything else. */
 import { useComputed } from "@preact/signals";
 import type { JSX } from "preact";
+import type { Alert } from "../../../events/schema.ts";
+import { neverFired } from "../alert-text.core.ts";
 import type { Fleet } from "../fleet.ts";
 import { Icon } from "../icons.tsx";
-import { AlertItem, Panel, Problem, PublishHint } from "../parts.tsx";
+import { AlertItem, NoAlert, Panel, Problem, PublishHint } from "../parts.tsx";
 import { judgedAt, linkTo, now, staleClock } from "../state.ts";
 import { summarise } from "../summary.core.ts";
 import { DevicesPanel } from "./devices.tsx";
@@ -17,23 +19,34 @@ function AlertsPanel({ fleet }: { readonly fleet: Fleet }): JSX.Element {
   const active = fleet.active.value;
   const names = new Set(active.map((alert) => alert.alert));
   const resolved = fleet.history.value
-    .filter((alert) => alert.state === "resolved" && !names.has(alert.alert))
+    .filter((alert) => alert.state === "resolved" && !neverFired(alert) && !names.has(alert.alert))
     .filter((alert) => now.value - alert.changed < RESOLVED_FOR_MS)
     .slice(0, RESOLVED_SHOWN);
+  const item = (alert: Alert) => (
+    <AlertItem
+      key={`${alert.alert} ${alert.episode}`}
+      alert={alert}
+      device={fleet.deviceOf(alert)}
+      withDevice
+    />
+  );
   const count = active.length > 0 ? ` (${active.length})` : "";
   return (
-    <Panel
-      title={`Alerts now${count}`}
-      id="alerts-now"
-      aside={<a href={linkTo({ view: { name: "alerts" } })}>History</a>}
-    >
-      {active.length === 0 && <p class="empty">No alert is pending or firing.</p>}
-      <ul class="alerts">
-        {[...active, ...resolved].map((alert) => (
-          <AlertItem key={`${alert.alert} ${alert.state}`} alert={alert} withDevice />
-        ))}
-      </ul>
-    </Panel>
+    <>
+      <Panel
+        title={`Alerts now${count}`}
+        id="alerts-now"
+        aside={<a href={linkTo({ view: { name: "alerts" } })}>History</a>}
+      >
+        {active.length === 0 && <NoAlert />}
+        <ul class="alerts">{active.map(item)}</ul>
+      </Panel>
+      {resolved.length > 0 && (
+        <Panel title="Just resolved" id="alerts-resolved">
+          <ul class="alerts">{resolved.map(item)}</ul>
+        </Panel>
+      )}
+    </>
   );
 }
 
