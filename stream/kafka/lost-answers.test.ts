@@ -4,13 +4,21 @@
  */
 import { randomBytes } from "node:crypto";
 import { pino } from "pino";
-import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from "vitest";
 import { KafkaBroker } from "../../test/kafka/kafka-broker.ts";
 import { KafkaProxy } from "../../test/kafka/kafka-proxy.ts";
 import { kafkaCanRun } from "../../test/kafka/shared-kafka.ts";
-import { all, counting, expectCountedOnce, held, record, spec } from "../conformance/harness.ts";
+import {
+  all,
+  Collector,
+  counting,
+  expectCountedOnce,
+  held,
+  record,
+  spec,
+} from "../conformance/harness.ts";
 import { batches, numbersIn, ScriptedSource } from "../conformance/sinks.ts";
-import type { Processor } from "../port.ts";
+import type { Processor, StoredRecord } from "../port.ts";
 import { KafkaEventLog } from "./kafka-event-log.ts";
 import type { KafkaLimits } from "./options.ts";
 
@@ -53,6 +61,33 @@ describe.skipIf(!canRun)("answers that get lost", { timeout: 60_000 }, () => {
     logThrough(`127.0.0.1:${broker.proxyPort}`, limits);
   const direct = () => logThrough(broker.address);
   const name = () => `t${randomBytes(5).toString("hex")}`;
+
+  test("a tail tells a Kafka that hangs from one that is quiet, long before a request runs out", async () => {
+    const topic = `${name()}.events.v1`;
+    const log = await proxied({ requestTimeoutMs: 8000 });
+    await log.createTopics([spec(topic)]);
+    const seen = new Collector<StoredRecord>();
+    const tail = log.tail([topic], { from: "start", onRecords: seen.add });
+    await tail.start();
+    await log.append(topic, [record("a", 1)]);
+    await seen.reaches(1);
+    expect(tail.status()).toEqual({ state: "following" });
+    const before = Date.now();
+    proxy.hang(true);
+    try {
+      await vi.waitFor(() => expect(tail.status().state).toBe("waiting"), { timeout: 6000 });
+      // Of no fault yet: it is the silence that says so, and since when.
+      expect(tail.status().lastError).toBeUndefined();
+      expect(Math.abs((tail.status().since ?? 0) - before)).toBeLessThan(1500);
+    } finally {
+      proxy.hang(false);
+    }
+    await vi.waitFor(() => expect(tail.status()).toEqual({ state: "following" }), {
+      timeout: 15_000,
+    });
+    await (await direct()).append(topic, [record("a", 2)]);
+    await seen.reaches(2);
+  });
 
   test("a sink's batches stand once each and in order, however many answers are lost", async () => {
     const topic = `${name()}.events.v1`;

@@ -17,6 +17,7 @@ export class KafkaProxy {
   #server: Server | undefined;
   readonly #drops = new Map<number, number>();
   #refusing = false;
+  #silent = false;
   /** Answers swallowed so far. */
   dropped = 0;
   /** Produce answers that went through. */
@@ -62,6 +63,11 @@ export class KafkaProxy {
     if (refusing) this.cut();
   }
 
+  /** While true, connections stand and are taken, and nothing is ever answered: a broker that was stopped, not ended. */
+  hang(silent: boolean): void {
+    this.#silent = silent;
+  }
+
   #pipe(client: Socket): void {
     if (this.#refusing) {
       client.destroy();
@@ -88,6 +94,7 @@ export class KafkaProxy {
       const correlation = frame.readInt32BE(4);
       const api = apiOf.get(correlation) ?? -1;
       apiOf.delete(correlation);
+      if (this.#silent) return;
       const left = this.#drops.get(api) ?? 0;
       if (left > 0) {
         this.#drops.set(api, left - 1);
