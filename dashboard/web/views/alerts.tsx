@@ -6,7 +6,7 @@ import type { Fleet } from "../fleet.ts";
 import { formatClock, formatDay, formatNumber } from "../format.core.ts";
 import { AlertBadge, AlertItem, alertLink, NoAlert, Panel, Problem, Token } from "../parts.tsx";
 import { RULES_EXAMPLE } from "../rules-example.ts";
-import { zone } from "../state.ts";
+import { staleClock, zone } from "../state.ts";
 
 export function Timeline(props: {
   readonly changes: readonly Alert[];
@@ -58,7 +58,10 @@ export function AlertsView({ fleet }: { readonly fleet: Fleet }): JSX.Element {
       <Problem text={fleet.error.value} />
       <div class="columns columns-even">
         <div class="column">
-          <Panel title={`Now${active.length > 0 ? ` (${active.length})` : ""}`} id="alerts-active">
+          <Panel
+            title={`${staleClock.value === undefined ? "Now" : `At ${staleClock.value}`}${active.length > 0 ? ` (${active.length})` : ""}`}
+            id="alerts-active"
+          >
             {fleet.loaded.value && active.length === 0 && <NoAlert />}
             <ul class="alerts">
               {active.map((alert) => (

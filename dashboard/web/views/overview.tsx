@@ -13,7 +13,8 @@ import { GatewaysPanel } from "./gateways.tsx";
 import { LedgerPanel } from "./ledger.tsx";
 
 const RESOLVED_SHOWN = 2;
-const RESOLVED_FOR_MS = 24 * 3_600_000;
+/** What was resolved longer ago than this is history, ms. */
+const RESOLVED_FOR_MS = 3_600_000;
 
 function AlertsPanel({ fleet }: { readonly fleet: Fleet }): JSX.Element {
   const active = fleet.active.value;
@@ -34,7 +35,7 @@ function AlertsPanel({ fleet }: { readonly fleet: Fleet }): JSX.Element {
   return (
     <>
       <Panel
-        title={`Alerts now${count}`}
+        title={`Alerts ${staleClock.value === undefined ? "now" : `at ${staleClock.value}`}${count}`}
         id="alerts-now"
         aside={<a href={linkTo({ view: { name: "alerts" } })}>History</a>}
       >
