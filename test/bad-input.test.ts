@@ -186,7 +186,7 @@ describe("bad input", () => {
       run(["tail", "events", ...brokers, "--no-follow"]),
       run(["audit", ...brokers]),
     ]);
-    expect(performance.now() - begun).toBeLessThan(8000);
+    expect(performance.now() - begun).toBeLessThan(20_000);
     expectClear(tail, `127.0.0.1:${port}`);
     expect(audit.code).toBe(2);
     expect(audit.stderr).toMatch(/^tidegate: audit could not look: /);
