@@ -9,7 +9,7 @@
 import assert from "node:assert";
 import { crc32 } from "node:zlib";
 import { JOURNAL_TYPES, type JournalType } from "../../events/schema.ts";
-import { BufferError, type BufferedEvent, type NewEvent } from "./port.ts";
+import { BufferError, type NewEvent } from "./port.ts";
 
 const HEADER_BYTES = 4 + 4 + 1 + 8;
 
@@ -58,7 +58,10 @@ export function encodeGroup(first: number, events: readonly NewEvent[], bytes: n
  * Walks the frames of a group. The values are views into it.
  * @throws BufferError `damaged` at the first frame that is not what was written
  */
-export function* decodeGroup(first: number, group: Uint8Array): Generator<BufferedEvent> {
+export function* decodeGroup(
+  first: number,
+  group: Uint8Array,
+): Generator<NewEvent & { readonly sequence: number }> {
   const view = Buffer.from(group.buffer, group.byteOffset, group.byteLength);
   let at = 0;
   let sequence = first;

@@ -27,13 +27,16 @@ import type { Logger } from "pino";
 import { type Epoch, isEpoch } from "../../events/ids.ts";
 import { decodeGroup, encodeGroup, frameBytes } from "./frame.core.ts";
 import {
+  type AppendOptions,
   BufferError,
   type BufferedEvent,
   type BufferStats,
   type DurableBuffer,
   type NewEvent,
+  type Note,
   type ReadLimit,
   type SequenceRange,
+  type Waiter,
 } from "./port.ts";
 
 export interface LevelBufferOptions {
@@ -71,6 +74,7 @@ type Store = ClassicLevel<Buffer, Buffer>;
 interface Waiting {
   readonly events: readonly NewEvent[];
   readonly bytes: number;
+  readonly notes: readonly Note[];
   readonly resolve: (range: SequenceRange) => void;
   readonly reject: (error: Error) => void;
 }
@@ -79,6 +83,14 @@ interface Group {
   readonly first: number;
   readonly last: number;
   readonly bytes: number;
+}
+
+function putNotes(batch: ChainedBatch<Store, Buffer, Buffer>, notes: readonly Note[]): void {
+  for (const { key, value } of notes) {
+    const at = Buffer.from(`n${key}`);
+    if (value === undefined) batch.del(at, bytes);
+    else batch.put(at, Buffer.from(value), bytes);
+  }
 }
 
 function groupKey(first: number): Buffer {
@@ -131,10 +143,35 @@ export class LevelBuffer implements DurableBuffer {
     this.#state = "stopped";
   }
 
-  append(
-    events: readonly NewEvent[],
-    options: { readonly reserved?: boolean } = {},
-  ): Promise<SequenceRange> {
+  offer(event: NewEvent, waiter: Waiter, notes?: readonly Note[]): void {
+    this.append([event], notes ? { notes } : {}).then(
+      ({ to }) => {
+        if (!waiter.gone) waiter.stored(to);
+      },
+      (error: BufferError) => {
+        if (!waiter.gone) waiter.refused(error);
+      },
+    );
+  }
+
+  async note(notes: readonly Note[]): Promise<void> {
+    const batch = this.#opened().batch();
+    putNotes(batch, notes);
+    await batch.write({ sync: true });
+  }
+
+  async noted(prefix: string): Promise<readonly (readonly [key: string, value: Uint8Array])[]> {
+    const found = await this.#opened()
+      .iterator({
+        gte: Buffer.from(`n${prefix}`),
+        lt: Buffer.from(`n${prefix}\u{10ffff}`),
+        ...bytes,
+      })
+      .all();
+    return found.map(([key, value]) => [key.toString().slice(1), value] as const);
+  }
+
+  append(events: readonly NewEvent[], options: AppendOptions = {}): Promise<SequenceRange> {
     assert(events.length > 0, "an append has events");
     const unready = this.#unready();
     if (unready) return Promise.reject(unready);
@@ -150,7 +187,7 @@ export class LevelBuffer implements DurableBuffer {
       );
     }
     return new Promise((resolve, reject) => {
-      this.#queue.push({ events, bytes: size, resolve, reject });
+      this.#queue.push({ events, bytes: size, notes: options.notes ?? [], resolve, reject });
       this.#queuedBytes += size;
       this.#schedule();
     });
@@ -194,7 +231,7 @@ export class LevelBuffer implements DurableBuffer {
           if (found.length > 0 && (found.length >= limit.events || size > limit.bytes)) {
             return found;
           }
-          found.push(event);
+          found.push({ ...event, epoch: this.#epoch, position: event.sequence });
         }
       }
     } finally {
@@ -212,9 +249,17 @@ export class LevelBuffer implements DurableBuffer {
 
   stats(): BufferStats {
     return {
+      state: this.#state === "stopped" || this.#state === "stopping" ? "closed" : this.#state,
       epoch: this.#epoch,
       accepted: this.#accepted,
       released: this.#released,
+      positions: { accepted: this.#accepted, released: this.#released },
+      waiting: this.#accepted - this.#released,
+      policy: "refuse",
+      diskBytes: undefined,
+      freeBytes: undefined,
+      lost: { full: 0, damage: 0 },
+      recoveries: 0,
       bytes: this.#bytes,
       capacityBytes: this.#options.capacityBytes,
       commits: this.#commits,
@@ -277,6 +322,7 @@ export class LevelBuffer implements DurableBuffer {
     try {
       const batch = this.#opened().batch();
       if (events.length > 0) batch.put(groupKey(first), encodeGroup(first, events, size), bytes);
+      for (const { notes } of taken) putNotes(batch, notes);
       if (releases.length > 0) this.#putRelease(batch, releasedTo, freed);
       await batch.write({ sync: true });
     } catch (error) {

@@ -7,13 +7,16 @@ import { EventEmitter, once } from "node:events";
 import type { Epoch } from "../../events/ids.ts";
 import { frameBytes } from "./frame.core.ts";
 import {
+  type AppendOptions,
   BufferError,
   type BufferedEvent,
   type BufferStats,
   type DurableBuffer,
   type NewEvent,
+  type Note,
   type ReadLimit,
   type SequenceRange,
+  type Waiter,
 } from "./port.ts";
 
 export interface MemoryBufferOptions {
@@ -29,10 +32,11 @@ export interface MemoryDisk {
   released: number;
   accepted: number;
   events: BufferedEvent[];
+  notes: Map<string, Uint8Array>;
 }
 
 export function memoryDisk(): MemoryDisk {
-  return { epoch: undefined, released: 0, accepted: 0, events: [] };
+  return { epoch: undefined, released: 0, accepted: 0, events: [], notes: new Map() };
 }
 
 export class MemoryBuffer implements DurableBuffer {
@@ -64,10 +68,37 @@ export class MemoryBuffer implements DurableBuffer {
     this.#open = false;
   }
 
-  async append(
-    events: readonly NewEvent[],
-    options: { readonly reserved?: boolean } = {},
-  ): Promise<SequenceRange> {
+  offer(event: NewEvent, waiter: Waiter, notes?: readonly Note[]): void {
+    this.append([event], notes ? { notes } : {}).then(
+      ({ to }) => {
+        if (!waiter.gone) waiter.stored(to);
+      },
+      (error: BufferError) => {
+        if (!waiter.gone) waiter.refused(error);
+      },
+    );
+  }
+
+  async note(notes: readonly Note[]): Promise<void> {
+    this.#assertOpen();
+    this.#mayFail();
+    this.#keep(notes);
+  }
+
+  async noted(prefix: string): Promise<readonly (readonly [key: string, value: Uint8Array])[]> {
+    return [...this.#disk.notes]
+      .filter(([key]) => key.startsWith(prefix))
+      .sort(([a], [b]) => (a < b ? -1 : 1));
+  }
+
+  #keep(notes: readonly Note[]): void {
+    for (const { key, value } of notes) {
+      if (value === undefined) this.#disk.notes.delete(key);
+      else this.#disk.notes.set(key, value);
+    }
+  }
+
+  async append(events: readonly NewEvent[], options: AppendOptions = {}): Promise<SequenceRange> {
     assert(events.length > 0, "an append has events");
     this.#assertOpen();
     const size = events.reduce((sum, event) => sum + frameBytes(event), 0);
@@ -77,6 +108,7 @@ export class MemoryBuffer implements DurableBuffer {
     }
     this.#mayFail();
     const range = this.#store(events);
+    this.#keep(options.notes ?? []);
     this.#bytes += size;
     this.#commits += 1;
     this.#changes.emit("changed");
@@ -113,9 +145,17 @@ export class MemoryBuffer implements DurableBuffer {
 
   stats(): BufferStats {
     return {
+      state: this.#open ? "open" : "closed",
       epoch: this.#disk.epoch ?? this.#options.firstEpoch,
       accepted: this.#disk.accepted,
       released: this.#disk.released,
+      positions: { accepted: this.#disk.accepted, released: this.#disk.released },
+      waiting: this.#disk.accepted - this.#disk.released,
+      policy: "refuse",
+      diskBytes: undefined,
+      freeBytes: undefined,
+      lost: { full: 0, damage: 0 },
+      recoveries: 0,
       bytes: this.#bytes,
       capacityBytes: this.#options.capacityBytes,
       commits: this.#commits,
@@ -126,7 +166,9 @@ export class MemoryBuffer implements DurableBuffer {
     const from = this.#disk.accepted + 1;
     for (const event of events) {
       this.#disk.accepted += 1;
-      this.#disk.events.push({ ...event, sequence: this.#disk.accepted });
+      const position = this.#disk.accepted;
+      const epoch = this.#disk.epoch ?? this.#options.firstEpoch;
+      this.#disk.events.push({ ...event, position, epoch, sequence: position });
     }
     return { from, to: this.#disk.accepted };
   }
