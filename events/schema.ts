@@ -83,6 +83,21 @@ export const lossSchema = Type.Object({
 });
 export type Loss = Static<typeof lossSchema>;
 
+export const CLOCK_REASONS = ["synced", "stepped"] as const;
+export type ClockReason = (typeof CLOCK_REASONS)[number];
+
+/**
+ * From here on the gateway knows the time of this boot. Events of the same boot that were sent as `unsynced` before
+ * happened at `offset + uptime`.
+ */
+export const clockSchema = Type.Object({
+  ...stamp,
+  offset: Type.Number({ description: "wall clock minus `uptime`, as now known to be right, ms" }),
+  before: Type.Optional(Type.Number({ description: "what was believed until now, ms" })),
+  reason: Type.Unsafe<ClockReason>(Type.Enum([...CLOCK_REASONS])),
+});
+export type ClockSet = Static<typeof clockSchema>;
+
 /** A message that matched a route and could not be decoded, kept so that it can be looked at and run again. */
 export const rejectedPayloadSchema = Type.Object({
   ...stamp,
@@ -114,6 +129,19 @@ export const gatewayStatusSchema = Type.Object({
       minimum: 0,
       description: "payloads that could not be decoded, since `started`",
     }),
+  ),
+  clock: Type.Optional(
+    Type.Object(
+      {
+        synced: Type.Boolean({ description: "whether the gateway knows what time it is" }),
+        off: Type.Optional(
+          Type.Number({
+            description: "ms by which the machine's clock is ahead of the time that is believed",
+          }),
+        ),
+      },
+      { description: "how far the machine's clock is trusted" },
+    ),
   ),
   interval: Type.Number({ description: "ms until the next status is due" }),
   started: time,
@@ -223,6 +251,7 @@ export const EVENT_SCHEMAS = {
   "tidegate.epoch": epochSchema,
   "tidegate.loss": lossSchema,
   "tidegate.rejected-payload": rejectedPayloadSchema,
+  "tidegate.clock": clockSchema,
   "tidegate.gateway-status": gatewayStatusSchema,
   "tidegate.rollup": rollupSchema,
   "tidegate.alert": alertSchema,
@@ -242,6 +271,7 @@ export const JOURNAL_TYPES = [
   "tidegate.epoch",
   "tidegate.loss",
   "tidegate.rejected-payload",
+  "tidegate.clock",
 ] as const satisfies readonly EventType[];
 export type JournalType = (typeof JOURNAL_TYPES)[number];
 

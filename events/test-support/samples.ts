@@ -49,6 +49,15 @@ export const SAMPLES: Samples = {
       message: "the payload is empty",
     },
   },
+  "tidegate.clock": {
+    full: {
+      ...stamp,
+      offset: 1_772_280_000_122.75,
+      before: -99.5,
+      reason: "stepped",
+    },
+    least: { ...stamp, offset: 1_772_280_000_122.75, reason: "synced" },
+  },
   "tidegate.gateway-status": {
     full: {
       gateway: "gw-1a2b3c4d",
@@ -60,6 +69,7 @@ export const SAMPLES: Samples = {
       capacity_bytes: 1_073_741_824,
       hours_left: 71.25,
       rejected: 3,
+      clock: { synced: true, off: -1_772_366_400_000 },
       clients: 12,
       interval: 5000,
       started: 1_772_366_000_000,

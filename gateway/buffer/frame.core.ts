@@ -20,6 +20,7 @@ const TYPE_CODES: Readonly<Record<JournalType, number>> = {
   "tidegate.epoch": 3,
   "tidegate.loss": 4,
   "tidegate.rejected-payload": 5,
+  "tidegate.clock": 6,
 };
 const TYPES_BY_CODE = new Map(JOURNAL_TYPES.map((type) => [TYPE_CODES[type], type]));
 
