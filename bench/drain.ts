@@ -68,11 +68,11 @@ async function drain(name: string, log: EventLog): Promise<Record<string, string
   const topic = `bench-${process.pid}.events.v1`;
   await log.start();
   await log.createTopics([{ name: topic, partitions: 6, cleanup: "delete" }]);
-  const { accepted, epoch } = buffer.stats();
+  const { accepted } = buffer.stats();
   const forwarder = new Forwarder({
     buffer,
     log,
-    journal: { gateway: "gw-bench" as GatewayId, epoch, topic },
+    journal: { gateway: "gw-bench" as GatewayId, topic },
     batchEvents: 1000,
     batchBytes: 512 * 1024,
     logger,

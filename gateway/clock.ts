@@ -1,30 +1,39 @@
 /**
- * The gateway's clocks. A Pi has no battery clock, so each event also keeps the boot it came in and the monotonic time
- * since then; both outlast a wall clock that is wrong or jumps.
+ * The machine's clocks, and the mark by which its time service says that the wall clock is set. Nothing else reads
+ * them; what they are worth is judged in clock.core.ts, by clock-watch.ts.
  */
 import { randomUUID } from "node:crypto";
-import { readFileSync } from "node:fs";
-import type { Stamp } from "../events/schema.ts";
+import { readFileSync, statSync } from "node:fs";
+import { uptime as systemUptime } from "node:os";
+import { dirname } from "node:path";
+import type { Mark } from "./clock.core.ts";
 
 export interface Clock {
   /** ms since 1970, as the machine believes it. */
   now(): number;
   /** ms since boot, never backwards. */
   uptime(): number;
+  /** Looks whether the machine has slept; to be called now and then. */
+  refresh?(): void;
   /** Differs between boots. */
   readonly boot: string;
 }
 
-/** A clock that shows less was never set: this software did not exist then. 2026-01-01T00:00:00Z. */
-const EARLIEST_PLAUSIBLE_MS = 1_767_225_600_000;
+/** Below this the two boot clocks differ by their rounding, ms. */
+const SLEEP_FROM_MS = 100;
 
 export function systemClock(): Clock {
-  return {
-    now: () => Date.now(),
-    // Linux counts hrtime from boot, so restarts of the process stay on one time line.
-    uptime: () => Math.round(Number(process.hrtime.bigint() / 1000n) / 10) / 100,
-    boot: bootId(),
+  // Linux counts hrtime from boot, so restarts of the process stay on one time line. It stands still while the machine
+  // sleeps; /proc/uptime, which takes a system call and has 10 ms, does not.
+  let slept = 0;
+  const counted = () => Number(process.hrtime.bigint() / 10_000n) / 100;
+  const refresh = () => {
+    const more = systemUptime() * 1000 - counted() - slept;
+    // Only ever ahead: a container's uptime may be shorter than the machine's.
+    if (more > SLEEP_FROM_MS) slept = Math.round(slept + more);
   };
+  refresh();
+  return { now: () => Date.now(), uptime: () => counted() + slept, refresh, boot: bootId() };
 }
 
 /** Linux gives each boot an id; elsewhere the process stands for the boot. */
@@ -36,13 +45,16 @@ function bootId(): string {
   }
 }
 
-/** What every journal event says of its moment. */
-export function stampOf(clock: Clock): Stamp {
-  const received = clock.now();
-  return {
-    received,
-    clock: received >= EARLIEST_PLAUSIBLE_MS ? "synced" : "unsynced",
-    boot: clock.boot,
-    uptime: clock.uptime(),
-  };
+/** @param file the mark; empty where no time service is waited for */
+export function timeServiceMark(file: string): Mark {
+  if (file === "") return { kind: "none" };
+  try {
+    const mark = statSync(file, { throwIfNoEntry: false });
+    if (mark) return { kind: "synced", at: mark.mtimeMs };
+    const service = statSync(dirname(file), { throwIfNoEntry: false });
+    return { kind: service ? "waiting" : "none" };
+  } catch {
+    // A place that this user may not look into tells nothing.
+    return { kind: "none" };
+  }
 }

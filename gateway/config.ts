@@ -1,5 +1,6 @@
 /** The gateway's settings: one schema from which defaults, checks, types and documentation come. */
 import Type, { type Static } from "typebox";
+import { clockSettings } from "./clock-settings.ts";
 
 const MiB = 1024 * 1024;
 
@@ -97,6 +98,7 @@ export const gatewaySettings = {
   mqtt: mqttSettings,
   buffer: bufferSettings,
   forwarder: forwarderSettings,
+  clock: clockSettings,
 };
 
 const whole = Type.Object(gatewaySettings);

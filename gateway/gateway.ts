@@ -15,7 +15,8 @@ import { topicNames } from "../events/topics.ts";
 import type { EventLog, SinkStatus, TopicSpec } from "../stream/port.ts";
 import { LevelBuffer } from "./buffer/leveldb.ts";
 import { BufferError, type BufferStats, type DurableBuffer, type NewEvent } from "./buffer/port.ts";
-import { type Clock, stampOf, systemClock } from "./clock.ts";
+import { type Clock, systemClock, timeServiceMark } from "./clock.ts";
+import { ClockWatch } from "./clock-watch.ts";
 import type { GatewaySettings } from "./config.ts";
 import { Forwarder } from "./forwarder/forwarder.ts";
 import { loadIdentity, saveIdentity } from "./identity.ts";
@@ -62,9 +63,11 @@ interface Running {
 export class Gateway {
   readonly #options: GatewayOptions;
   readonly #clock: Clock;
+  #watch: ClockWatch | undefined;
   readonly #timers = new Set<NodeJS.Timeout>();
   #running: Running | undefined;
-  #started = 0;
+  /** When it was started, on the boot clock: the wall clock may be set afterwards. */
+  #startedUptime = 0;
   #levels: Level[] = [];
   #statusInFlight = false;
   #statusTold = true;
@@ -78,8 +81,17 @@ export class Gateway {
   async start(): Promise<void> {
     if (this.#running) return;
     const { settings, dataDir, namespace, logger, log } = this.#options;
-    this.#started = this.#clock.now();
     const identity = await loadIdentity(dataDir, settings.gateway_id);
+    const watch = new ClockWatch({
+      clock: this.#clock,
+      mark: () => timeServiceMark(settings.clock.mark_file),
+      file: join(dataDir, "clock.json"),
+      waitMs: settings.clock.wait_ms,
+      logger,
+    });
+    await watch.start();
+    this.#watch = watch;
+    this.#startedUptime = watch.uptime();
     const buffer = new LevelBuffer({
       directory: join(dataDir, "buffer"),
       createIfMissing: !identity.bufferMade,
@@ -93,7 +105,7 @@ export class Gateway {
       if (!identity.bufferMade) await saveIdentity(dataDir, { ...identity, bufferMade: true });
       const intake = new Intake({
         buffer,
-        stamp: () => stampOf(this.#clock),
+        stamp: () => watch.stamp(),
         maxPayloadBytes: settings.mqtt.max_payload_bytes,
       });
       const { host, port, max_clients, connect_timeout_ms, queue_limit } = settings.mqtt;
@@ -115,9 +127,9 @@ export class Gateway {
             log,
             journal: {
               gateway: identity.gateway,
-              epoch: buffer.stats().epoch,
               topic: topicNames(namespace).events,
             },
+            clock: watch,
             batchEvents: settings.forwarder.batch_events,
             batchBytes: settings.forwarder.batch_bytes,
             logger,
@@ -126,8 +138,10 @@ export class Gateway {
       this.#running = { gateway: identity.gateway, buffer, intake, broker, forwarder };
     } catch (error) {
       await buffer.stop();
+      await watch.stop();
       throw error;
     }
+    watch.follow((event) => buffer.append([event], { reserved: true }));
     await this.#heartbeat();
     this.#every(settings.heartbeat_interval_ms, () => this.#heartbeat());
     if (log) void this.#connect(log);
@@ -144,6 +158,8 @@ export class Gateway {
     await running.broker.stop();
     await running.forwarder?.stop(this.#options.settings.stop_deadline_ms);
     await running.buffer.stop();
+    // Last, so that a change that the journal did not take is not taken for told.
+    await this.#watch?.stop();
   }
 
   get id(): GatewayId {
@@ -168,6 +184,11 @@ export class Gateway {
       intake: intake.stats,
       sink: forwarder?.status(),
     };
+  }
+
+  #time(): ClockWatch {
+    if (!this.#watch) throw new Error("the gateway is not running");
+    return this.#watch;
   }
 
   #live(): Running {
@@ -210,7 +231,7 @@ export class Gateway {
   }
 
   #firstEvent(): NewEvent {
-    const stamp = stampOf(this.#clock);
+    const stamp = this.#time().stamp();
     const value = encodeEvent("tidegate.epoch", { ...stamp, reason: "first-start" });
     return { type: "tidegate.epoch", time: stamp.received, value };
   }
@@ -218,7 +239,7 @@ export class Gateway {
   async #heartbeat(): Promise<void> {
     const running = this.#running;
     if (!running) return;
-    const stamp = stampOf(this.#clock);
+    const stamp = this.#time().stamp();
     const interval = this.#options.settings.heartbeat_interval_ms;
     const value = encodeEvent("tidegate.heartbeat", { ...stamp, interval });
     const event: NewEvent = { type: "tidegate.heartbeat", time: stamp.received, value };
@@ -259,6 +280,7 @@ export class Gateway {
   /** What the gateway says of itself now. */
   status(): GatewayStatus {
     const { gateway, buffer, broker, intake } = this.#live();
+    const watch = this.#time();
     const stats = buffer.stats();
     const level = { at: this.#clock.uptime(), bytes: stats.bytes };
     this.#levels = this.#levels.filter((old) => level.at - old.at <= LEVEL_WINDOW_MS);
@@ -267,7 +289,7 @@ export class Gateway {
     const hours = hoursLeft(oldest, level, stats.capacityBytes);
     return {
       gateway,
-      time: this.#clock.now(),
+      time: watch.now(),
       epoch: stats.epoch,
       accepted: stats.accepted,
       forwarded: stats.released,
@@ -277,7 +299,9 @@ export class Gateway {
       clients: broker.stats().clients,
       rejected: Object.values(intake.stats.rejected).reduce((sum, count) => sum + count, 0),
       interval: this.#options.settings.status_interval_ms,
-      started: this.#started,
+      clock: watch.status(),
+      // By the boot clock: a clock that is set after the start moves both.
+      started: watch.now() - Math.round(watch.uptime() - this.#startedUptime),
       version: this.#options.version,
     };
   }

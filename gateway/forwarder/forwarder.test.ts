@@ -4,10 +4,10 @@ import { parseEventId } from "../../events/ids.ts";
 import type { EventLog, FrozenBatch, Sink, SinkSource } from "../../stream/port.ts";
 import { EPOCH, event, FIRST_EVENT } from "../buffer/conformance.ts";
 import { MemoryBuffer } from "../buffer/memory.ts";
-import { Forwarder } from "./forwarder.ts";
+import { Forwarder, type ForwarderClock } from "./forwarder.ts";
 import type { Journal } from "./freeze.core.ts";
 
-const journal = { gateway: "gw-1", epoch: EPOCH, topic: "telemetry.events.v1" } as Journal;
+const journal = { gateway: "gw-1", topic: "telemetry.events.v1" } as Journal;
 
 /** A log whose sink is driven by the test: it hands out the source. */
 function scriptedLog(): { log: EventLog; source: () => SinkSource } {
@@ -32,7 +32,7 @@ function scriptedLog(): { log: EventLog; source: () => SinkSource } {
   };
 }
 
-async function started(batchEvents = 1000) {
+async function started(batchEvents = 1000, clock?: ForwarderClock) {
   const buffer = new MemoryBuffer({
     firstEpoch: EPOCH,
     firstEvent: FIRST_EVENT,
@@ -41,7 +41,8 @@ async function started(batchEvents = 1000) {
   await buffer.start();
   const { log, source } = scriptedLog();
   const logger = pino({ level: "silent" });
-  const options = { buffer, log, journal, batchEvents, batchBytes: 1e6, logger };
+  const given = clock ? { clock } : {};
+  const options = { buffer, log, journal, ...given, batchEvents, batchBytes: 1e6, logger };
   const forwarder = new Forwarder(options);
   await forwarder.start();
   return { buffer, forwarder, source: source(), signal: AbortSignal.timeout(10_000) };
@@ -117,4 +118,67 @@ describe("forwarder", () => {
     const batch = await source.next(signal);
     await expect(source.acknowledged({ ...batch })).rejects.toThrow("not in flight");
   });
+
+  test("while the time of this boot is awaited nothing of it goes, then all of it in order, with its time", async () => {
+    const { clock, release } = heldClock("b");
+    const { buffer, source, signal } = await started(1000, clock);
+    await buffer.append(["a", "c"].map(event));
+    let given: FrozenBatch | undefined;
+    const next = source.next(signal).then((batch) => {
+      given = batch;
+      return batch;
+    });
+    await clock.asked;
+    expect(given).toBeUndefined();
+    // What comes meanwhile goes with the same batch.
+    await buffer.append([event("e")]);
+    release(1_772_366_400_000);
+    const batch = await next;
+    expect(sequences(batch)).toEqual([1, 2, 3, 4]);
+    expect(batch.records[1]?.headers.ce_time).toBe("2026-03-01T12:00:00.001Z");
+    // Frozen is frozen: what is known later changes the next batch.
+    await source.acknowledged(batch);
+    expect(buffer.stats().positions.released).toBe(4);
+  });
+
+  test("what came in an earlier boot does not wait for the time of this one", async () => {
+    const { clock } = heldClock("another boot");
+    const { source, signal } = await started(1000, clock);
+    expect(sequences(await source.next(signal))).toEqual([1]);
+  });
+
+  test("a stop does not wait for the time", async () => {
+    const { clock } = heldClock("b");
+    const { source } = await started(1000, clock);
+    const abort = new AbortController();
+    const next = source.next(abort.signal);
+    await clock.asked;
+    abort.abort();
+    await expect(next).rejects.toThrow();
+  });
 });
+
+/** A clock whose boot's time is not known until the test says so. */
+function heldClock(boot: string) {
+  let offset: number | undefined;
+  const asked = Promise.withResolvers<void>();
+  const known = Promise.withResolvers<void>();
+  const clock: ForwarderClock & { asked: Promise<void> } = {
+    boot,
+    asked: asked.promise,
+    holding: () => offset === undefined,
+    offsetOf: (other) => (other === boot ? offset : undefined),
+    async released(signal) {
+      asked.resolve();
+      const aborted = new Promise<never>((_, reject) => {
+        signal.addEventListener("abort", () => reject(signal.reason));
+      });
+      await Promise.race([known.promise, aborted]);
+    },
+  };
+  const release = (right: number) => {
+    offset = right;
+    known.resolve();
+  };
+  return { clock, release };
+}

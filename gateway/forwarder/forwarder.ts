@@ -4,17 +4,31 @@
  * The sink owns sending and sending again; the forwarder owns what comes next. A batch that was sent but not yet
  * released when the gateway crashes is sent once more after the restart, under the same ids: that one batch is all
  * that can ever stand twice in the log.
+ *
+ * While the time of this boot is not known yet, and may soon be, what came in this boot waits, and all behind it: the
+ * order of the journal is sacred. The clock bounds that wait.
  */
 import { setTimeout as pause } from "node:timers/promises";
 import type { Logger } from "pino";
 import type { EventLog, FrozenBatch, Sink, SinkSource, SinkStatus } from "../../stream/port.ts";
 import { BufferError, type DurableBuffer } from "../buffer/port.ts";
-import { freeze, type Journal } from "./freeze.core.ts";
+import { freeze, type Journal, type Offsets, sendable } from "./freeze.core.ts";
+
+/** What the forwarder asks of the gateway's clock. */
+export interface ForwarderClock extends Offsets {
+  readonly boot: string;
+  /** Whether what came in this boot has to wait for its time; never for ever. */
+  holding(): boolean;
+  /** Resolves when it has not; rejects with the signal's reason. */
+  released(signal: AbortSignal): Promise<void>;
+}
 
 export interface ForwarderOptions {
   readonly buffer: DurableBuffer;
   readonly log: EventLog;
   readonly journal: Journal;
+  /** Without one every event is sent as it was stamped. */
+  readonly clock?: ForwarderClock;
   /** Most events in one batch. */
   readonly batchEvents: number;
   /** Most bytes of values in one batch; Kafka's default limit for a batch is 1 MiB with headers. */
@@ -24,6 +38,13 @@ export interface ForwarderOptions {
 
 /** Between tries while the buffer is being reopened after a failed write. */
 const BUFFER_RETRY_MS = 200;
+
+const NO_CLOCK: ForwarderClock = {
+  boot: "",
+  holding: () => false,
+  released: async () => {},
+  offsetOf: () => undefined,
+};
 
 export class Forwarder implements SinkSource {
   readonly #options: ForwarderOptions;
@@ -53,17 +74,25 @@ export class Forwarder implements SinkSource {
   }
 
   async next(signal: AbortSignal): Promise<FrozenBatch> {
-    const { buffer, journal, batchEvents, batchBytes } = this.#options;
-    return await this.#whileBufferRecovers(signal, async () => {
-      const { released } = buffer.stats();
-      await buffer.waitBeyond(released, signal);
-      const events = await buffer.read(released, { events: batchEvents, bytes: batchBytes });
-      const last = events.at(-1);
-      if (!last) throw new BufferError("unavailable", "the buffer has nothing to read");
-      const batch = freeze(journal, events);
-      this.#sending = { batch, upTo: last.sequence };
-      return batch;
-    });
+    const { buffer, journal, clock = NO_CLOCK, batchEvents, batchBytes } = this.#options;
+    for (;;) {
+      const events = await this.#whileBufferRecovers(signal, async () => {
+        const { released } = buffer.stats().positions;
+        await buffer.waitBeyond(released, signal);
+        return await buffer.read(released, { events: batchEvents, bytes: batchBytes });
+      });
+      const held = clock.holding() ? clock.boot : undefined;
+      const sent = events.slice(0, sendable(events, held));
+      const last = sent.at(-1);
+      if (last) {
+        const batch = freeze(journal, sent, clock);
+        this.#sending = { batch, upTo: last.position };
+        return batch;
+      }
+      // Read anew after the wait: what waited may have given way to newer readings meanwhile.
+      if (held !== undefined) await clock.released(signal);
+      else await pause(BUFFER_RETRY_MS, undefined, { signal });
+    }
   }
 
   async acknowledged(batch: FrozenBatch): Promise<void> {
