@@ -1,5 +1,9 @@
 /** All kinds of faults. */
 import type { Kind } from "./kind.ts";
+import { fullDisk } from "./kinds/full-disk.ts";
+import { ioErrors } from "./kinds/io-errors.ts";
 import { kill } from "./kinds/kill.ts";
+import { powerCut } from "./kinds/power-cut.ts";
+import { slowFsync } from "./kinds/slow-fsync.ts";
 
-export const KINDS: readonly Kind[] = [kill];
+export const KINDS: readonly Kind[] = [kill, fullDisk, ioErrors, slowFsync, powerCut];
