@@ -1,14 +1,32 @@
 /**
  * The MQTT broker: aedes, with the durable append before the acknowledgement.
  *
- * aedes writes the PUBACK (QoS 1) and PUBREC (QoS 2) after `authorizePublish` and before anything else that can be
- * hooked, so the append is awaited there and nowhere later. An error there closes the connection without an
- * acknowledgement, which makes the device send again: all that MQTT 3.1.1 has for "no".
+ * Readings at QoS 0 and 1 do not pass through aedes: connection.ts takes them out before it. What goes through aedes is
+ * asked about in `authorizePublish`, the only hook that runs before the acknowledgement (PUBACK or PUBREC), so it waits
+ * there and nowhere later. An error there closes the connection without an acknowledgement, which makes the device send
+ * again: all that MQTT 3.1.1 has for "no".
  */
 import { createServer, type Server, type Socket } from "node:net";
-import { Aedes, type AedesOptions, type Client, type PublishPacket } from "aedes";
+import {
+  Aedes,
+  type AedesOptions,
+  type Client,
+  type ConnectPacket,
+  type PublishPacket,
+} from "aedes";
 import type { Logger } from "pino";
+import type { BufferError } from "../buffer/port.ts";
+import { Budget } from "./budget.ts";
+import { Connection, type ConnectionHost, payloadOf } from "./connection.ts";
+import { DurableNotes } from "./durable-notes.ts";
+import { Handshakes } from "./handshakes.ts";
+import { Ingest } from "./ingest.ts";
 import type { Intake } from "./intake.ts";
+import { type AedesPersistence, keepSessions } from "./persistence.ts";
+import { Publish } from "./publish.ts";
+import { PublishRights } from "./publish-rights.ts";
+import { Sessions } from "./sessions.ts";
+import { type Emitter, SubscriberCheck } from "./subscriber-check.ts";
 
 export interface BrokerOptions {
   readonly host: string;
@@ -27,6 +45,12 @@ export interface BrokerStats {
   readonly connections: number;
   /** Connections that a protocol error or a refused message ended. */
   readonly clientErrors: number;
+  /** Of these, the ones that a packet over the limit ended. */
+  readonly packetsTooLarge: number;
+  /** Messages that were recognised as sent again, and stored once. */
+  readonly repeats: number;
+  /** Persistent sessions that are held, connected or not. */
+  readonly sessions: number;
 }
 
 /** A listener that cannot be had; the message says what to do. */
@@ -42,51 +66,63 @@ export class ListenError extends Error {
 /** The ids are the client's to choose; 23 characters is only what every server must take [MQTT-3.1.3-5]. */
 const MAX_CLIENT_ID_LENGTH = 256;
 
-/**
- * QoS 2 messages of one client between PUBREC and PUBREL. As many as there are packet ids, so that aedes' own limit of
- * 1000 never closes a connection: a device that sends its backlog at once would send what was stored once more, and in
- * a clean session nobody could tell that it is the same.
- */
-const MAX_OPEN_QOS2 = 65_535;
+/** aedes' own limit of open QoS 2 messages, off: handshakes.ts has one over all clients. */
+const NO_LIMIT = 0;
 
-export class Broker {
+/**
+ * Room for a topic and for payloads that are too large: they become rejected events, and their device goes on to its next
+ * reading. What is larger still closes the connection.
+ */
+const maxPacketBytes = (maxPayloadBytes: number): number => 2 * maxPayloadBytes + 64 * 1024;
+
+/** A will of 64 KiB, which is the most that MQTT allows, with its topic, the client id, a name and a password. */
+const MAX_CONNECT_BYTES = 128 * 1024;
+
+export class Broker implements ConnectionHost {
   readonly #options: BrokerOptions;
-  readonly #intake: Intake;
   readonly #logger: Logger;
+  readonly #notes: DurableNotes;
+  readonly #sessions: Sessions;
+  readonly #handshakes: Handshakes;
+  readonly #subscribers = new SubscriberCheck();
+  readonly ingest: Ingest;
+  readonly rights = new PublishRights();
+  readonly budget = new Budget();
+  readonly maxPacketBytes: number;
+  readonly maxConnectBytes = MAX_CONNECT_BYTES;
   #aedes: Aedes | undefined;
   #server: Server | undefined;
   readonly #sockets = new Set<Socket>();
   #clientErrors = 0;
-  /** Packet ids of QoS 2 messages whose event is on disk or on its way there, until their PUBREL. */
-  readonly #openQos2 = new Map<string, Map<number, Promise<void>>>();
+  #packetsTooLarge = 0;
 
   constructor(options: BrokerOptions, intake: Intake, logger: Logger) {
     this.#options = options;
-    this.#intake = intake;
     this.#logger = logger;
+    this.#notes = new DurableNotes(intake.buffer);
+    this.#sessions = new Sessions(intake.buffer, this.#notes, (session) => {
+      for (const filter of session.subscriptions.keys()) this.#subscribers.remove(filter);
+      this.#handshakes.clear(session.client);
+      void this.#persistence()?.cleanSubscriptions({ id: session.client });
+    });
+    this.#handshakes = new Handshakes(this.#notes);
+    this.ingest = new Ingest(intake, this.#sessions, this.#handshakes);
+    this.maxPacketBytes = maxPacketBytes(intake.maxPayloadBytes);
   }
 
-  /** @throws ListenError where the port is taken or may not be used */
+  /**
+   * The buffer must have been started: sessions are in its notes.
+   * @throws ListenError where the port is taken or may not be used
+   */
   async start(): Promise<void> {
     if (this.#aedes) return;
-    const aedes = await Aedes.createBroker({
-      connectTimeout: this.#options.connectTimeoutMs,
-      queueLimit: this.#options.queueLimit,
-      maxClientsIdLength: MAX_CLIENT_ID_LENGTH,
-      maxInflightInbound: MAX_OPEN_QOS2,
-      authorizePublish: (client, packet, done) => this.#authorizePublish(client, packet, done),
-      authorizeSubscribe: (_client, subscription, done) =>
-        // $SYS names other devices' ids; nobody on the network needs them. Refused by 0x80 in the SUBACK.
-        done(null, subscription.topic.startsWith("$SYS") ? null : subscription),
-      preConnect: (_client, packet, done) => {
-        // [MQTT-3.1.3-8] An empty id with a session to keep cannot be served; the library would invent an id.
-        if (!packet.clientId && !packet.clean) {
-          done(Object.assign(new Error("empty client id with clean=0"), { returnCode: 2 }), false);
-        } else done(null, true);
-      },
-    } satisfies AedesOptions);
+    await this.#sessions.load();
+    await this.#handshakes.load(this.ingest.intake.buffer, this.#sessions.byNumber());
+    const aedes = await Aedes.createBroker(this.#aedesOptions());
     this.#aedes = aedes;
-    this.#forgetQos2AtPubrel(aedes);
+    this.#subscribers.watch((aedes as Aedes & { mq: Emitter }).mq);
+    const persistence = (aedes as Aedes & { persistence: AedesPersistence }).persistence;
+    await keepSessions(persistence, this.#sessions, this.#handshakes, this.#subscribers);
     aedes.on("clientError", (client, error) => {
       this.#clientErrors += 1;
       this.#logger.debug({ client: client?.id, reason: error.message }, "client error");
@@ -95,19 +131,22 @@ export class Broker {
       this.#clientErrors += 1;
       this.#logger.debug({ reason: error.message }, "connection error");
     });
-    aedes.on("clientReady", (client) => {
-      // A new clean session has no open handshakes; a kept one goes on with those it had.
-      if ((client as Client & { clean: boolean }).clean) this.#openQos2.delete(client.id);
-    });
+    aedes.on("clientReady", (client) => connectionOf(client)?.open());
     aedes.on("clientDisconnect", (client) => {
-      if ((client as Client & { clean: boolean }).clean) this.#openQos2.delete(client.id);
+      const session = connectionOf(client)?.session;
+      if (session) session.connected = false;
+      // A clean session ends with its connection, and what was open in it.
+      else this.#handshakes.clear(client.id);
     });
-    const server = createServer({ noDelay: true }, (socket) => {
+    const server = createServer({ noDelay: true, allowHalfOpen: true }, (socket) => {
       this.#sockets.add(socket);
       socket.on("close", () => this.#sockets.delete(socket));
-      // aedes handles the socket's errors once it has read CONNECT; before that nobody would.
-      socket.on("error", (error) => this.#logger.debug({ reason: error.message }, "socket error"));
-      aedes.handle(socket);
+      const connection = new Connection(socket, this);
+      // aedes handles errors once it has read CONNECT; before that nobody would.
+      connection.on("error", (error) =>
+        this.#logger.debug({ reason: error.message }, "socket error"),
+      );
+      aedes.handle(connection);
     });
     server.maxConnections = this.#options.maxClients;
     try {
@@ -126,6 +165,7 @@ export class Broker {
     const server = this.#server;
     this.#aedes = undefined;
     this.#server = undefined;
+    this.#notes.stop();
     if (!aedes || !server) return;
     const closed = new Promise<void>((resolve) => server.close(() => resolve()));
     await this.#close(aedes);
@@ -144,11 +184,84 @@ export class Broker {
       clients: this.#aedes?.connectedClients ?? 0,
       connections: this.#sockets.size,
       clientErrors: this.#clientErrors,
+      packetsTooLarge: this.#packetsTooLarge,
+      repeats: this.ingest.repeats,
+      sessions: this.#sessions.size,
     };
   }
 
-  async #close(aedes: Aedes): Promise<void> {
-    await new Promise<void>((resolve) => aedes.close(() => resolve()));
+  onPacketTooLarge(): void {
+    this.#packetsTooLarge += 1;
+  }
+
+  wanted({ right, retain }: Publish): boolean {
+    return right.kind === "ingest" && (retain || this.#subscribers.wanted(right));
+  }
+
+  deliver({ client }: Connection, publish: Publish, done: () => void): void {
+    const aedes = this.#aedes as (Aedes & AedesPublish) | undefined;
+    if (!aedes || publish.right.kind !== "ingest") {
+      done();
+      return;
+    }
+    const { qos, retain } = publish;
+    const packet = {
+      cmd: "publish",
+      topic: publish.right.topic,
+      payload: publish.payload(),
+      qos,
+      retain,
+      dup: false,
+    };
+    aedes.publish(packet, client, done);
+  }
+
+  #aedesOptions(): AedesOptions {
+    return {
+      connectTimeout: this.#options.connectTimeoutMs,
+      queueLimit: this.#options.queueLimit,
+      maxClientsIdLength: MAX_CLIENT_ID_LENGTH,
+      maxInflightInbound: NO_LIMIT,
+      authorizePublish: (client, packet, done) => this.#authorizePublish(client, packet, done),
+      authorizeSubscribe: (_client, subscription, done) =>
+        // $SYS names other devices' ids; nobody on the network needs them. Refused by 0x80 in the SUBACK.
+        done(null, subscription.topic.startsWith("$SYS") ? null : subscription),
+      preConnect: (client, packet, done) => {
+        const error = this.#preConnect(client, packet);
+        done(error ?? null, error === undefined);
+      },
+      authenticate: (client, _username, _password, done) => {
+        this.#beginSession(client);
+        done(null, true);
+      },
+    };
+  }
+
+  #preConnect(client: Client, packet: ConnectPacket): Error | undefined {
+    // [MQTT-3.1.3-8] An empty id with a session to keep cannot be served; the library would invent an id.
+    if (!packet.clientId && !packet.clean) {
+      return Object.assign(new Error("empty client id with clean=0"), { returnCode: 2 });
+    }
+    connectionOf(client)?.keepAlive(packet.keepalive ?? 0);
+    packet.keepalive = 0;
+    return undefined;
+  }
+
+  /** aedes has taken up the client's id and is about to answer its CONNECT. */
+  #beginSession(client: Client): void {
+    const connection = connectionOf(client);
+    if (!connection) return;
+    const before = (this.#aedes as (Aedes & AedesClients) | undefined)?.clients[client.id];
+    // [MQTT-3.1.4-2] aedes closes it too, but later: until then it must not go on in the session.
+    if (before) connectionOf(before)?.supersede();
+    if (client.clean) {
+      this.#sessions.end(client.id);
+      this.#handshakes.clear(client.id);
+      connection.introduce(client.id, undefined, false);
+    } else {
+      const { session, present } = this.#sessions.open(client.id);
+      connection.introduce(client.id, session, present);
+    }
   }
 
   #authorizePublish(
@@ -156,77 +269,67 @@ export class Broker {
     packet: PublishPacket,
     done: (error?: Error | null) => void,
   ): void {
-    if (packet.topic.startsWith("$SYS/")) {
-      done(new Error("$SYS/ is the broker's own"));
+    const connection = client && !client.closed ? connectionOf(client) : undefined;
+    if (connection) connection.arrived(packet, done);
+    else this.#takeWill(client?.id, packet, done);
+  }
+
+  /** A will on an ingest route is a reading like any other. aedes sends it when its connection is closed. */
+  #takeWill(
+    client: string | undefined,
+    packet: PublishPacket,
+    done: (error?: Error | null) => void,
+  ): void {
+    const right = this.rights.right(client, packet.topic);
+    const { intake } = this.ingest;
+    if (right.kind === "denied") {
+      done(new Error(right.reason));
       return;
     }
-    // [MQTT-3.3.1-10] A retained message without payload removes the retained one; it is no reading.
-    if (packet.retain && packet.payload.length === 0) {
+    const payload = payloadOf(packet);
+    if (right.kind === "ordinary") intake.stats.unmatched += 1;
+    if (right.kind === "ordinary" || (packet.retain && payload.length === 0)) {
       done(null);
       return;
     }
-    const stored = this.#store(client, packet);
-    if (stored === undefined) {
-      done(null);
-      return;
-    }
-    stored.then(
-      () => done(null),
-      (error: Error) => {
-        this.#logger.warn({ client: client?.id, reason: error.message }, "message not taken");
-        // A QoS 0 message waits for no acknowledgement: it is counted as refused and its connection may live.
-        done(packet.qos === 0 ? null : error);
+    const owner = {
+      stored: (will: Publish) => {
+        intake.stored(will);
+        done(null);
       },
+      refused: (_will: Publish, error: BufferError) => {
+        intake.refused(error);
+        done(error);
+      },
+    };
+    intake.offer(
+      right.topic,
+      right.route,
+      payload,
+      client,
+      new Publish(owner, right, packet.qos, 0, packet.retain, payload.length),
     );
   }
 
-  /**
-   * Once for each message: a QoS 2 packet sent again before its PUBREL is the same message [MQTT-4.3.3-2]. A device that
-   * lost its memory begins with packet ids that are still open here; what it sends under one is new and says so: only
-   * what is sent again has DUP [MQTT-3.3.1-1].
-   */
-  #store(client: Client | null, packet: PublishPacket): Promise<void> | undefined {
-    const payload = Buffer.isBuffer(packet.payload) ? packet.payload : Buffer.from(packet.payload);
-    const accept = () =>
-      this.#intake.accept({
-        topic: packet.topic,
-        payload,
-        ...(client ? { client: client.id } : {}),
-      });
-    if (packet.qos !== 2 || !client || packet.messageId === undefined) return accept();
-    const id = packet.messageId;
-    let open = this.#openQos2.get(client.id);
-    const known = open?.get(id);
-    if (known && packet.dup) return known;
-    const stored = accept();
-    if (stored === undefined) return undefined;
-    if (!open) {
-      open = new Map();
-      this.#openQos2.set(client.id, open);
-    }
-    const ids = open;
-    ids.set(id, stored);
-    stored.catch(() => {
-      if (ids.get(id) === stored) ids.delete(id);
-    });
-    return stored;
+  #persistence(): AedesPersistence | undefined {
+    return (this.#aedes as (Aedes & { persistence: AedesPersistence }) | undefined)?.persistence;
   }
 
-  /** aedes tells nobody of a PUBREL, but deletes the packet from its persistence then. */
-  #forgetQos2AtPubrel(aedes: Aedes): void {
-    const persistence = (aedes as Aedes & { persistence: IncomingPersistence }).persistence;
-    const remove = persistence.incomingDelPacket.bind(persistence);
-    persistence.incomingDelPacket = async (client, packet) => {
-      await remove(client, packet);
-      const open = this.#openQos2.get(client.id);
-      open?.delete(packet.messageId);
-      if (open?.size === 0) this.#openQos2.delete(client.id);
-    };
+  async #close(aedes: Aedes): Promise<void> {
+    await new Promise<void>((resolve) => aedes.close(() => resolve()));
   }
 }
 
-interface IncomingPersistence {
-  incomingDelPacket(client: { id: string }, packet: { messageId: number }): Promise<void>;
+/** What aedes has and its types do not tell. */
+interface AedesPublish {
+  publish(packet: object, client: Client | undefined, done: () => void): void;
+}
+interface AedesClients {
+  readonly clients: Readonly<Record<string, Client>>;
+}
+
+function connectionOf(client: Client): Connection | undefined {
+  return client.conn instanceof Connection ? client.conn : undefined;
 }
 
 async function listen(server: Server, host: string, port: number): Promise<void> {

@@ -1,21 +1,23 @@
 /**
- * From a published message to a durable event: route, decode, encode, append.
+ * From a published message to a durable event: decode, encode, offer to the buffer.
  *
- * Every message that a route matches becomes exactly one event of the journal, a reading or a rejected payload; its
- * promise resolves when that event is on disk, and the acknowledgement waits for it.
+ * Every message on an ingest route becomes exactly one event of the journal, a reading or a rejected payload. Who offers
+ * it is told when that event is on disk, and only then acknowledges it.
  */
 import { encodeEvent } from "../../events/codec.ts";
 import { MAX_EVENT_BYTES, MAX_REJECTED_PAYLOAD_BYTES } from "../../events/limits.ts";
 import type { RejectedPayload, Stamp } from "../../events/schema.ts";
-import type { DurableBuffer, NewEvent } from "../buffer/port.ts";
+import type { BufferError, DurableBuffer, Note, Waiter } from "../buffer/port.ts";
 import { decodePayload, isFault } from "./decode.core.ts";
-import { matchRoute } from "./routes.ts";
+import { ReadingWriter } from "./reading-writer.core.ts";
+import type { BadRoute, Route } from "./routes.ts";
 
-export interface Message {
-  readonly topic: string;
-  readonly payload: Uint8Array;
-  /** MQTT client id; undefined for a will whose client is gone. */
-  readonly client?: string;
+/** Who waits for a message's event. The intake writes down what became of the message, to count it once it is stored. */
+export interface Offered extends Waiter {
+  /** Metrics of the reading; 0 where it became none. */
+  metrics: number;
+  /** Why it became no reading. */
+  rejection: string | undefined;
 }
 
 export interface IntakeStats {
@@ -45,81 +47,117 @@ export class Intake {
     unmatched: 0,
     refused: {},
   };
-  readonly #options: IntakeOptions;
+  readonly buffer: DurableBuffer;
+  readonly maxPayloadBytes: number;
+  readonly #now: () => Stamp;
+  readonly #writer = new ReadingWriter();
+  #stamp: Stamp | undefined;
+  readonly #forgetStamp = (): void => {
+    this.#stamp = undefined;
+  };
 
   constructor(options: IntakeOptions) {
-    this.#options = options;
+    this.buffer = options.buffer;
+    this.maxPayloadBytes = options.maxPayloadBytes;
+    this.#now = options.stamp;
   }
 
   /**
-   * Takes a message into the journal.
-   * @returns undefined where no route matches; else a promise that resolves once its event is on disk
-   * @throws (rejects) BufferError where it is not, and must not be acknowledged
+   * Puts a message into the journal's queue, in the order of the calls.
+   * @param payload read before this returns, not kept
+   * @param client MQTT client id; undefined for a will whose client is gone
+   * @param notes to be kept in the event's own commit
    */
-  accept(message: Message): Promise<void> | undefined {
-    const route = matchRoute(message.topic);
-    if (route === undefined) {
-      this.stats.unmatched += 1;
-      return undefined;
+  offer(
+    topic: string,
+    route: Route | BadRoute,
+    payload: Buffer,
+    client: string | undefined,
+    waiter: Offered,
+    notes?: readonly Note[],
+  ): void {
+    const stamp = this.#stampOfTurn();
+    if ("code" in route) {
+      this.#reject(topic, payload, client, route.code, route.message, waiter, notes);
+      return;
     }
-    if ("code" in route) return this.#reject(message, route.code, route.message);
-    const { maxPayloadBytes } = this.#options;
-    if (message.payload.length > maxPayloadBytes) {
-      return this.#reject(
-        message,
-        "too_large",
-        `the payload has ${message.payload.length} bytes, ${maxPayloadBytes} at most are taken`,
-      );
+    if (payload.length > this.maxPayloadBytes) {
+      const reason = `the payload has ${payload.length} bytes, ${this.maxPayloadBytes} at most are taken`;
+      this.#reject(topic, payload, client, "too_large", reason, waiter, notes);
+      return;
     }
-    const decoded = decodePayload(route, message.payload);
-    if (isFault(decoded)) return this.#reject(message, decoded.code, decoded.message);
-    const stamp = this.#options.stamp();
-    const value = encodeEvent("tidegate.reading", {
-      ...stamp,
-      ...(decoded.time === undefined ? {} : { time: decoded.time, clock: "device" as const }),
-      device: route.device,
-      metrics: decoded.metrics,
-    });
+    const decoded = decodePayload(route, payload);
+    if (isFault(decoded)) {
+      this.#reject(topic, payload, client, decoded.code, decoded.message, waiter, notes);
+      return;
+    }
+    const { metrics, time } = decoded;
+    const value = this.#writer.write(stamp, route.device, metrics, time);
     if (value.length > MAX_EVENT_BYTES) {
-      return this.#reject(
-        message,
-        "too_large",
-        `the reading has ${value.length} bytes, an event at most ${MAX_EVENT_BYTES}`,
-      );
+      const reason = `the reading has ${value.length} bytes, an event at most ${MAX_EVENT_BYTES}`;
+      this.#reject(topic, payload, client, "too_large", reason, waiter, notes);
+      return;
     }
-    const time = decoded.time ?? stamp.received;
-    return this.#append({ type: "tidegate.reading", time, value }, () => {
-      this.stats.readings += 1;
-      this.stats.metrics += Object.keys(decoded.metrics).length;
-    });
+    waiter.metrics = this.#writer.metricCount;
+    waiter.rejection = undefined;
+    this.buffer.offer(
+      { type: "tidegate.reading", time: time ?? stamp.received, value },
+      waiter,
+      notes,
+    );
   }
 
-  #reject(message: Message, code: string, reason: string): Promise<void> {
-    const stamp = this.#options.stamp();
+  /** Counts what is on disk now. */
+  stored({ metrics, rejection }: Offered): void {
+    if (rejection === undefined) {
+      this.stats.readings += 1;
+      this.stats.metrics += metrics;
+    } else this.stats.rejected[rejection] = (this.stats.rejected[rejection] ?? 0) + 1;
+  }
+
+  refused({ code }: BufferError): void {
+    this.stats.refused[code] = (this.stats.refused[code] ?? 0) + 1;
+  }
+
+  #reject(
+    topic: string,
+    payload: Buffer,
+    client: string | undefined,
+    code: string,
+    reason: string,
+    waiter: Offered,
+    notes: readonly Note[] | undefined,
+  ): void {
+    const stamp = this.#stampOfTurn();
     const event: RejectedPayload = {
       ...stamp,
-      topic: message.topic,
-      payload: message.payload.subarray(0, MAX_REJECTED_PAYLOAD_BYTES),
-      size: message.payload.length,
+      topic,
+      payload: payload.subarray(0, MAX_REJECTED_PAYLOAD_BYTES),
+      size: payload.length,
       code,
       // What it quotes of a payload may end within a character.
       message: reason.toWellFormed(),
-      ...(message.client === undefined ? {} : { client: message.client }),
+      ...(client === undefined ? {} : { client }),
     };
     const value = encodeEvent("tidegate.rejected-payload", event);
-    return this.#append({ type: "tidegate.rejected-payload", time: stamp.received, value }, () => {
-      this.stats.rejected[code] = (this.stats.rejected[code] ?? 0) + 1;
-    });
+    waiter.metrics = 0;
+    waiter.rejection = code;
+    this.buffer.offer(
+      { type: "tidegate.rejected-payload", time: stamp.received, value },
+      waiter,
+      notes,
+    );
   }
 
-  async #append(event: NewEvent, count: () => void): Promise<void> {
-    try {
-      await this.#options.buffer.append([event]);
-    } catch (error) {
-      const code = error instanceof Error && "code" in error ? String(error.code) : "unknown";
-      this.stats.refused[code] = (this.stats.refused[code] ?? 0) + 1;
-      throw error;
+  /**
+   * One stamp for everything that one turn of the event loop takes in: asking two clocks and encoding the answer costs
+   * as much as decoding a reading, and a turn is shorter than what the clocks of devices agree to.
+   */
+  #stampOfTurn(): Stamp {
+    if (this.#stamp === undefined) {
+      this.#stamp = this.#now();
+      setImmediate(this.#forgetStamp);
     }
-    count();
+    return this.#stamp;
   }
 }

@@ -1,0 +1,465 @@
+/**
+ * One device's connection, between its socket and aedes.
+ *
+ * aedes is handed this Duplex in place of the socket. Of what the device sends, PUBLISH at QoS 0 and 1 on ingest routes is
+ * taken out and goes straight to the buffer; everything else reaches aedes as it came. What aedes writes goes to the
+ * socket as it is, but for the CONNACK's session-present bit.
+ *
+ * Promises:
+ *  - PUBACKs and PUBRECs go out in the order of their PUBLISHes, whichever way those went [MQTT-4.6.0-2, -3];
+ *  - readings of one connection stand in the journal, and go to subscribers, in the order in which they came;
+ *  - the device is not read from while more than the budget is in flight, or aedes does not read; then its keepalive
+ *    does not run either, because it is us who do not listen;
+ *  - packets over the limit and malformed ones close it, before anything of them is gathered.
+ */
+import assert from "node:assert";
+import type { Socket } from "node:net";
+import { Duplex } from "node:stream";
+import type { Client, PublishPacket } from "aedes";
+import type { BufferError } from "../buffer/port.ts";
+import { type Budget, MAX_IN_FLIGHT_OF_CONNECTION } from "./budget.ts";
+import { FrameReader, PACKET, PublishParts } from "./frames.core.ts";
+import type { Ingest } from "./ingest.ts";
+import { Publish, type PublishOwner } from "./publish.ts";
+import { type PublishRights, RightsCache } from "./publish-rights.ts";
+import type { Session } from "./sessions.ts";
+
+/** What connections share. */
+export interface ConnectionHost {
+  readonly ingest: Ingest;
+  readonly rights: PublishRights;
+  readonly budget: Budget;
+  /** Larger packets close the connection; the second holds for CONNECT. */
+  readonly maxPacketBytes: number;
+  readonly maxConnectBytes: number;
+  /** Whether it is to go through deliver(). */
+  wanted(publish: Publish): boolean;
+  /** To subscribers and retained messages. Calls back when they have it. */
+  deliver(connection: Connection, publish: Publish, done: () => void): void;
+  onPacketTooLarge(): void;
+}
+
+/** An acknowledgement is four bytes; as many as may be in flight. */
+const acknowledgements = Buffer.allocUnsafeSlow(4 * MAX_IN_FLIGHT_OF_CONNECTION.messages);
+
+const PUBACK = 0x40;
+const CONNACK = 0x20;
+const CONNACK_BYTES = 4;
+
+/** A breach of the protocol, or of our limits: MQTT 3.1.1 has no other answer than to close. */
+export class ProtocolError extends Error {}
+
+export class Connection extends Duplex implements PublishOwner {
+  readonly #host: ConnectionHost;
+  readonly #socket: Socket;
+  readonly #frames: FrameReader;
+  readonly #parts = new PublishParts();
+  /**
+   * `greeting`: nothing but CONNECT may come. `connecting`: aedes has it; all else waits until the CONNACK is out.
+   * `closed`: nothing is read or written any more.
+   */
+  #state: "greeting" | "connecting" | "open" | "closed" = "greeting";
+  #rights: RightsCache | undefined;
+  /** aedes' own object for the connection; it puts it here. */
+  client: Client | undefined;
+  /** MQTT client id and session, once it is open. */
+  id = "";
+  session: Session | undefined;
+  /** DISCONNECT came: the device is content, and sends nothing again that it has no acknowledgement for. */
+  #orderly = false;
+  /** The publishes that wait for their turn to be acknowledged, oldest first. */
+  #oldest: Publish | undefined;
+  #newest: Publish | undefined;
+  #acknowledging = false;
+  #inFlight = 0;
+  #inFlightBytes = 0;
+  /** Publishes on their way through aedes up to its question about them, in order; and those on ingest routes of them. */
+  readonly #handed: Publish[] = [];
+  #handedIngest = 0;
+  /** aedes has as many bytes as it wants for now. */
+  #aedesFull = false;
+  #pumping = false;
+  #stopped = false;
+  /** The device has closed its side; and aedes knows. */
+  #ended = false;
+  #endPassed = false;
+  #keepalive: NodeJS.Timeout | undefined;
+  #sessionPresent = false;
+  /** What aedes wrote so far of its CONNACK; undefined once that is out. */
+  #connack: Buffer | undefined = Buffer.alloc(0);
+  #onDrain: (() => void) | undefined;
+  readonly #pumpAgain = (): void => this.#pump();
+  readonly #acknowledgeLater = (): void => this.#acknowledge();
+
+  constructor(socket: Socket, host: ConnectionHost) {
+    super();
+    this.#host = host;
+    this.#socket = socket;
+    this.#frames = new FrameReader(host.maxConnectBytes);
+    socket.on("data", (chunk: Buffer) => {
+      this.#frames.add(chunk);
+      this.#pump();
+    });
+    socket.on("end", () => {
+      this.#ended = true;
+      this.#pump();
+    });
+    socket.on("drain", () => {
+      const done = this.#onDrain;
+      this.#onDrain = undefined;
+      done?.();
+    });
+    socket.on("close", () => this.destroy());
+    socket.on("error", (error) => this.destroy(error));
+  }
+
+  get remoteAddress(): string | undefined {
+    return this.#socket.remoteAddress;
+  }
+
+  /** aedes has looked at the CONNECT and is about to answer it. */
+  introduce(id: string, session: Session | undefined, present: boolean): void {
+    this.id = id;
+    this.session = session;
+    this.#sessionPresent = present;
+  }
+
+  /** The keepalive is ours, because aedes does not see most packets. 0 is none. */
+  keepAlive(seconds: number): void {
+    if (seconds === 0) return;
+    // [MQTT-3.1.2-24] One and a half times.
+    this.#keepalive = setTimeout(() => this.#keepaliveOver(), seconds * 1500);
+  }
+
+  /** The CONNACK is out, and the session's waiting messages: all that waited behind CONNECT goes on. */
+  open(): void {
+    if (this.#state !== "connecting") return;
+    this.#state = "open";
+    this.#frames.limit = this.#host.maxPacketBytes;
+    this.#rights = new RightsCache(this.#host.rights, this.id);
+    this.#pump();
+  }
+
+  /** Another connection has its client id: what it still has to say is not heard any more. */
+  supersede(): void {
+    this.#close();
+  }
+
+  /**
+   * aedes asks whether a PUBLISH that it was handed may go on.
+   * @param done is called once it may be acknowledged, in its turn
+   */
+  arrived(packet: PublishPacket, done: (error?: Error | null) => void): void {
+    const publish = this.#handed.shift();
+    assert(
+      publish && publish.messageId === (packet.messageId ?? 0),
+      "aedes asks for publishes in the order in which it was handed them",
+    );
+    publish.done = done;
+    const { right } = publish;
+    if (right.kind === "ingest") this.#handedIngest -= 1;
+    if (right.kind === "denied") {
+      done(new ProtocolError(right.reason));
+      return;
+    }
+    const { ingest } = this.#host;
+    if (publish.qos === 2 && ingest.full) {
+      done(new ProtocolError("too many QoS 2 messages are open"));
+      return;
+    }
+    if (right.kind === "ordinary") ingest.intake.stats.unmatched += 1;
+    if (publish.qos === 0) {
+      done(null);
+      return;
+    }
+    const ready =
+      publish.qos === 1 ||
+      ingest.takeOnce(publish, packet.topic, payloadOf(packet), packet.dup, this);
+    if (ready) this.#settle(publish);
+    // What waited for this one to be in the journal's queue may follow.
+    if (this.#stopped && this.#handedIngest === 0) process.nextTick(this.#pumpAgain);
+  }
+
+  stored(publish: Publish): void {
+    this.#host.ingest.stored(publish);
+    if (this.#state !== "closed") this.#settle(publish);
+    // Nobody is there to be told, but it counts: subscribers get it now, as its device may never send it again.
+    else if (publish.done === undefined && this.#isForSubscribers(publish)) {
+      this.#host.deliver(this, publish, () => {});
+    }
+  }
+
+  refused(publish: Publish, error: BufferError): void {
+    this.#host.ingest.refused(publish, this.id, error);
+    // A QoS 0 message waits for no acknowledgement: it is counted, and its connection may live.
+    if (publish.qos === 0) {
+      publish.repeated = true;
+      this.#settle(publish);
+    } else this.destroy(error);
+  }
+
+  #settle(publish: Publish): void {
+    publish.ready = true;
+    if (publish !== this.#oldest || this.#acknowledging) return;
+    this.#acknowledging = true;
+    // Everything that the same commit has brought is acknowledged with one write.
+    process.nextTick(this.#acknowledgeLater);
+  }
+
+  /**
+   * The moment of acknowledgement, for every QoS and every way. A publish on an ingest route is ready only once the buffer
+   * has called stored(): by then its event, with what its redelivery will be judged by, is in the buffer's log and
+   * fsynced. PUBACKs are written here; PUBRECs, and PUBACKs for what is no event, by aedes as it is told to go on here.
+   */
+  #acknowledge(): void {
+    this.#acknowledging = false;
+    if (this.#state === "closed") return;
+    let bytes = 0;
+    let settled = 0;
+    let settledBytes = 0;
+    for (let publish = this.#oldest; publish?.ready; publish = this.#oldest) {
+      this.#oldest = publish.next;
+      if (publish.done) {
+        this.#writeAcknowledgements(bytes);
+        bytes = 0;
+        publish.done(null);
+      } else if (publish.qos === 1) {
+        acknowledgements[bytes++] = PUBACK;
+        acknowledgements[bytes++] = 2;
+        acknowledgements[bytes++] = publish.messageId >> 8;
+        acknowledgements[bytes++] = publish.messageId & 0xff;
+      }
+      if (publish.done === undefined && this.#isForSubscribers(publish)) {
+        // It counts as in flight until the subscribers have it: one that does not read must not fill our memory.
+        this.#host.deliver(this, publish, () => this.#give(1, publish.size));
+      } else {
+        settled += 1;
+        settledBytes += publish.size;
+      }
+    }
+    this.#writeAcknowledgements(bytes);
+    this.#give(settled, settledBytes);
+  }
+
+  #writeAcknowledgements(bytes: number): void {
+    // Not to the socket itself: what aedes wrote before stands in this stream's queue until the end of the turn.
+    if (bytes > 0) this.write(Buffer.from(acknowledgements.subarray(0, bytes)));
+  }
+
+  #isForSubscribers(publish: Publish): boolean {
+    return !publish.repeated && this.#host.wanted(publish);
+  }
+
+  #give(messages: number, bytes: number): void {
+    if (this.#state === "closed") return;
+    this.#inFlight -= messages;
+    this.#inFlightBytes -= bytes;
+    this.#host.budget.give(messages, bytes);
+    if (!this.#stopped) return;
+    const { messages: most, bytes: mostBytes } = MAX_IN_FLIGHT_OF_CONNECTION;
+    if (this.#inFlight <= most / 2 && this.#inFlightBytes <= mostBytes / 2) this.#pump();
+  }
+
+  /** Takes frame after frame, as long as there are whole ones and nothing holds us. */
+  #pump(): void {
+    if (this.#pumping || this.#state === "closed") return;
+    this.#pumping = true;
+    const frames = this.#frames;
+    /** Where a run of frames for aedes begins; -1 outside of one. */
+    let run = -1;
+    let heard = false;
+    let stop = false;
+    while (!this.#isClosed()) {
+      stop = this.#isHeld();
+      if (stop) break;
+      const found = frames.next();
+      if (found === "none") break;
+      if (found !== "whole") {
+        this.#breach(found);
+        break;
+      }
+      const type = frames.head >> 4;
+      const way = type === PACKET.publish && this.#state === "open" ? this.#publish() : "aedes";
+      if (way === "stop") {
+        stop = true;
+        break;
+      }
+      if (way === "breach") {
+        this.#breach("malformed");
+        break;
+      }
+      if (way === "taken") {
+        if (run >= 0) this.#hand(frames.bytes.subarray(run, frames.start));
+        run = -1;
+      } else if (run < 0) run = frames.start;
+      heard = true;
+      const { end } = frames;
+      frames.consume();
+      if (type === PACKET.connect && this.#state === "greeting") this.#state = "connecting";
+      if (type === PACKET.disconnect) this.#orderly = true;
+      // aedes sees what came before now, so that its back-pressure is known before the next frame.
+      if (way !== "taken" && (this.#aedesIsBehind(end - run) || this.#state === "connecting")) {
+        this.#hand(frames.bytes.subarray(run, end));
+        run = -1;
+      }
+    }
+    this.#pumping = false;
+    if (this.#isClosed()) return;
+    if (run >= 0) this.#hand(frames.bytes.subarray(run, frames.start));
+    if (heard) this.#keepalive?.refresh();
+    this.#stopOrGo(stop);
+  }
+
+  #isClosed(): boolean {
+    return this.#state === "closed";
+  }
+
+  #isHeld(): boolean {
+    if (this.#state === "connecting" || this.#aedesFull) return true;
+    const { messages, bytes } = MAX_IN_FLIGHT_OF_CONNECTION;
+    return this.#inFlight >= messages || this.#inFlightBytes >= bytes || this.#host.budget.full;
+  }
+
+  #aedesIsBehind(bytes: number): boolean {
+    return this.readableLength + bytes >= this.readableHighWaterMark;
+  }
+
+  /** `taken`: it is on its way to the disk. `aedes`: aedes is to have it. `stop`: it has to wait. */
+  #publish(): "taken" | "aedes" | "stop" | "breach" {
+    const frames = this.#frames;
+    const parts = this.#parts;
+    if (!parts.read(frames)) return "breach";
+    const { qos } = parts;
+    const rights = this.#rights;
+    assert(rights, "an open connection has its rights");
+    const right = rights.find(frames.bytes, parts.topicStart, parts.topicEnd);
+    const { messageId, retain } = parts;
+    const publish = new Publish(this, right, qos, messageId, retain, frames.end - frames.start);
+    if (right.kind !== "ingest" || qos === 2) {
+      if (right.kind === "ingest") this.#handedIngest += 1;
+      this.#handed.push(publish);
+      // QoS 0 has no acknowledgement whose turn could come.
+      if (qos > 0) this.#enqueue(publish);
+      return "aedes";
+    }
+    // The journal keeps the order in which readings came: those that go through aedes are to be in its queue first.
+    if (this.#handedIngest > 0) return "stop";
+    publish.bytes = frames.bytes;
+    publish.payloadStart = parts.payload;
+    publish.payloadEnd = frames.end;
+    this.#enqueue(publish);
+    const payload = frames.bytes.subarray(parts.payload, frames.end);
+    const ready =
+      // [MQTT-3.3.1-10] A retained message without payload removes the retained one; it is no reading.
+      (retain && payload.length === 0) ||
+      this.#host.ingest.take(publish, right, payload, parts.dup, this);
+    if (ready) this.#settle(publish);
+    return "taken";
+  }
+
+  #enqueue(publish: Publish): void {
+    this.#inFlight += 1;
+    this.#inFlightBytes += publish.size;
+    this.#host.budget.take(publish.size);
+    if (this.#oldest === undefined) this.#oldest = publish;
+    else if (this.#newest) this.#newest.next = publish;
+    this.#newest = publish;
+  }
+
+  #hand(bytes: Buffer): void {
+    if (!this.push(bytes)) this.#aedesFull = true;
+  }
+
+  #stopOrGo(stop: boolean): void {
+    if (stop) {
+      if (!this.#stopped) this.#socket.pause();
+      this.#stopped = true;
+      if (this.#host.budget.full) this.#host.budget.wait(this.#pumpAgain);
+      return;
+    }
+    if (this.#stopped) {
+      this.#stopped = false;
+      this.#keepalive?.refresh();
+      this.#socket.resume();
+    }
+    // All that it sent has been taken: aedes may see the end.
+    if (!this.#ended || this.#endPassed) return;
+    this.#endPassed = true;
+    this.push(null);
+  }
+
+  #keepaliveOver(): void {
+    if (this.#stopped) this.#keepalive?.refresh();
+    else this.destroy(new ProtocolError("keep alive timeout"));
+  }
+
+  #breach(reason: "large" | "malformed"): void {
+    if (reason === "large") this.#host.onPacketTooLarge();
+    this.destroy(new ProtocolError(reason === "large" ? "packet too large" : "malformed packet"));
+  }
+
+  /** Stops taking part; what is on its way to the disk goes on without it, or not at all. */
+  #close(): void {
+    if (this.#state === "closed") return;
+    this.#state = "closed";
+    clearTimeout(this.#keepalive);
+    this.#rights?.clear();
+    this.#host.budget.leave(this.#pumpAgain);
+    this.#host.budget.give(this.#inFlight, this.#inFlightBytes);
+    for (let publish = this.#oldest; publish; publish = publish.next) {
+      // A clean session's device sends it again as a new one, so that it would be stored twice. A persistent session's
+      // redelivery is recognised and joins this one, and what has no acknowledgement comes only once.
+      if (publish.qos > 0 && this.session === undefined && !this.#orderly) publish.gone = true;
+    }
+    this.#oldest = undefined;
+    this.#newest = undefined;
+  }
+
+  override _read(): void {
+    if (!this.#aedesFull) return;
+    this.#aedesFull = false;
+    this.#pump();
+  }
+
+  override _write(chunk: Buffer, _encoding: string, done: (error?: Error | null) => void): void {
+    const bytes = this.#connack === undefined ? chunk : this.#mendConnack(chunk);
+    if (bytes.length === 0 || this.#socket.destroyed || this.#socket.write(bytes)) done();
+    else this.#onDrain = done;
+  }
+
+  override _writev(
+    chunks: { readonly chunk: Buffer }[],
+    done: (error?: Error | null) => void,
+  ): void {
+    this._write(Buffer.concat(chunks.map(({ chunk }) => chunk)), "buffer", done);
+  }
+
+  /** aedes counts a session as present only where it has subscriptions [MQTT-3.2.2-2]. */
+  #mendConnack(chunk: Buffer): Buffer {
+    const all = Buffer.concat([this.#connack ?? Buffer.alloc(0), chunk]);
+    if (all.length < CONNACK_BYTES) {
+      this.#connack = all;
+      return Buffer.alloc(0);
+    }
+    this.#connack = undefined;
+    // [MQTT-3.2.2-4] Only with the return code 0.
+    if (all[0] === CONNACK && all[3] === 0) all[2] = this.#sessionPresent ? 1 : 0;
+    return all;
+  }
+
+  override _final(done: () => void): void {
+    this.#socket.end();
+    done();
+  }
+
+  override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
+    this.#close();
+    this.#socket.destroy();
+    done(error);
+  }
+}
+
+/** aedes' type allows a text; its parser gives bytes. */
+export function payloadOf({ payload }: PublishPacket): Buffer {
+  return Buffer.isBuffer(payload) ? payload : Buffer.from(payload);
+}

@@ -1,0 +1,57 @@
+/**
+ * Notes that are written without an event, through whatever the disk goes through: a write that fails is tried again
+ * until the buffer is closed. What waits for one is a single SUBACK or PUBCOMP, never anybody else.
+ */
+import { BufferError, type DurableBuffer, type Note } from "../buffer/port.ts";
+
+/** Between two tries; the buffer reopens its store about once a second. */
+const RETRY_DELAY_MS = 500;
+
+export class DurableNotes {
+  readonly #buffer: DurableBuffer;
+  readonly #timers = new Map<NodeJS.Timeout, () => void>();
+  #stopped = false;
+
+  constructor(buffer: DurableBuffer) {
+    this.#buffer = buffer;
+  }
+
+  /**
+   * @param notes asked for at each try, so that a late one writes what holds then
+   * @returns true once they are on disk, false where the buffer was closed before
+   */
+  async write(notes: () => readonly Note[]): Promise<boolean> {
+    while (!this.#stopped) {
+      const wanted = notes();
+      if (wanted.length === 0) return true;
+      try {
+        await this.#buffer.note(wanted);
+        return true;
+      } catch (error) {
+        if (!(error instanceof BufferError)) throw error;
+        if (error.code === "closed") return false;
+        await this.#pause();
+      }
+    }
+    return false;
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    for (const [timer, resolve] of this.#timers) {
+      clearTimeout(timer);
+      resolve();
+    }
+    this.#timers.clear();
+  }
+
+  #pause(): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = setTimeout(() => {
+        this.#timers.delete(timer);
+        resolve();
+      }, RETRY_DELAY_MS);
+      this.#timers.set(timer, resolve);
+    });
+  }
+}
