@@ -4,6 +4,7 @@ import { fullDisk } from "./kinds/full-disk.ts";
 import { ioErrors } from "./kinds/io-errors.ts";
 import { kill } from "./kinds/kill.ts";
 import { powerCut } from "./kinds/power-cut.ts";
+import { readOnly } from "./kinds/read-only.ts";
 import { slowFsync } from "./kinds/slow-fsync.ts";
 
-export const KINDS: readonly Kind[] = [kill, fullDisk, ioErrors, slowFsync, powerCut];
+export const KINDS: readonly Kind[] = [kill, powerCut, fullDisk, readOnly, ioErrors, slowFsync];

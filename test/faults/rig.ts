@@ -1,7 +1,7 @@
 /** One gateway under test: the real program on a data directory, devices that publish to it, and the oracle at the end. */
 import { setTimeout as pause } from "node:timers/promises";
 import { Program } from "../program.ts";
-import { readJournal, readRollupCounts } from "./journal.ts";
+import { type JournalEvent, readJournal, readRollupCounts } from "./journal.ts";
 import type { Ground } from "./machine.ts";
 import { type Allowed, judge, judgeCounts, type Verdict } from "./oracle.ts";
 import { Publisher, type SentReading } from "./publisher.ts";
@@ -91,6 +91,13 @@ export class Rig {
     return (await response.json()) as Record<string, unknown>;
   }
 
+  /** What the log of the running program holds, once the buffer is through. Only where it has a log. */
+  async drained(): Promise<JournalEvent[]> {
+    const base = this.program.address("Health");
+    await bufferDrained(base);
+    return await readJournal(base);
+  }
+
   /** Ends the program as a power cut does, drains what it kept into the embedded log, and judges. */
   async judge(allowed: Allowed = {}): Promise<Verdict> {
     await this.kill();
@@ -163,10 +170,7 @@ export async function judgeDirectory(
   try {
     await ready(program);
     const base = program.address("Health");
-    await until("the buffer is drained", async () => {
-      const health = (await (await fetch(base)).json()) as { buffered_events?: number };
-      return health.buffered_events === 0 ? undefined : health;
-    });
+    await bufferDrained(base);
     const journal = await readJournal(base);
     const verdict = judge(sent, journal, allowed);
     const faults = [...verdict.faults];
@@ -188,6 +192,13 @@ export async function judgeDirectory(
   } finally {
     await program.kill();
   }
+}
+
+async function bufferDrained(health: URL): Promise<void> {
+  await until("the buffer is drained", async () => {
+    const state = (await (await fetch(health)).json()) as { buffered_events?: number };
+    return state.buffered_events === 0 ? undefined : state;
+  });
 }
 
 /** Asks again and again. @param ask what is still wrong; undefined where nothing is */
