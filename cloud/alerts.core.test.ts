@@ -193,3 +193,48 @@ test("an unreadable heartbeat is told, by this topology; an unreadable reading b
   expect(run.events<RejectedRecord>(NAMES.rejected).map((one) => one.offset)).toEqual([0]);
   expect(history(run)).toHaveLength(1);
 });
+
+test("a reading without any time alerts at once, even where the log's own clock is not set", () => {
+  const run = new TopologyTestDriver(topology());
+  const journal = new TestJournal();
+  const unset = {
+    received: 5000,
+    sent: 5000,
+    clock: "unsynced",
+    boot: "boot-2",
+    uptime: 5,
+  } as const;
+  run.records([
+    journal.reading("freezer-1", { temperature: -20 }),
+    journal.reading("freezer-1", { temperature: -12.5 }, unset),
+    journal.reading("freezer-1", { temperature: -20 }, unset),
+  ]);
+  const told = run.events<Alert>(NAMES.alerts);
+  expect(told.map(({ state, historical, changed }) => [state, historical, changed])).toEqual([
+    ["firing", false, NOON],
+    ["resolved", false, NOON],
+  ]);
+});
+
+test("for is counted by the gateway's boot clock through a clock that is set while it runs", () => {
+  const run = new TopologyTestDriver(topology());
+  const journal = new TestJournal();
+  const beat = (uptime: number, received: number, clock: "unsynced" | "synced" = "synced") =>
+    journal.heartbeat({ uptime, received, clock, boot: "boot-2" });
+  const damp = {
+    received: 5000,
+    sent: 5000,
+    clock: "unsynced",
+    boot: "boot-2",
+    uptime: 5000,
+  } as const;
+  run.records([
+    journal.reading("cellar", { humidity: 90 }, damp),
+    beat(10_000, 10_000, "unsynced"),
+    beat(60_000, NOON + 60_000),
+    journal.reading("cellar", { humidity: 91 }, { ...damp, uptime: 64_999, received: NOON * 2 }),
+  ]);
+  expect(history(run)).toEqual(["pending damp@gw-one/cellar/humidity 0000000001-1"]);
+  run.records([beat(65_000, NOON + 65_000)]);
+  expect(history(run)[1]).toBe("firing damp@gw-one/cellar/humidity 0000000001-1");
+});

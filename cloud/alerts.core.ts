@@ -13,12 +13,13 @@
  * pending or firing; `seen/…` → duplicates.
  */
 import { seriesKey } from "../events/ids.ts";
-import type { Alert } from "../events/schema.ts";
+import type { Alert, Stamp } from "../events/schema.ts";
 import {
   type AlertChange,
   type Evaluation,
   evaluate,
   type Memory,
+  type Moment,
   passTime,
   type RuleTime,
   withdraw,
@@ -38,6 +39,7 @@ import {
   firstSeen,
   type JournalRecord,
   latestPossible,
+  MAX_AHEAD_MS,
   readingTime,
   readJournal,
   readValue,
@@ -128,21 +130,24 @@ function read(
   const reading = readValue("tidegate.reading", record);
   if (reading instanceof Fault) return;
   const { device } = reading;
-  const time = Math.min(readingTime(reading, record), latestPossible(reading, record));
-  const age = Math.max(0, arrival(reading, record) - time);
+  const latest = latestPossible(reading, record);
+  const known = Math.min(readingTime(reading, record), latest);
+  const timed = reading.time === undefined ? "gateway" : "device";
+  const unsynced = timed === "gateway" && reading.clock === "unsynced";
+  // How old it is nobody can say; it is taken for current, because one page too many is better than one too few.
+  const age = unsynced ? 0 : Math.max(0, arrival(reading, record) - known);
+  const moment = momentOf(reading);
   for (const [metric, value] of Object.entries(reading.metrics)) {
     for (const one of byMetric.get(metric) ?? []) {
       const series = { gateway, device, metric };
       if (!applies(one, series)) continue;
       const alert = alertId(one.rule, series);
       const memory = change.memory(alert);
-      const taken = evaluate(one.rule, memory, {
-        id: journal.id,
-        time,
-        value,
-        moment: reading,
-        age,
-      });
+      // The log's own clock may not be set either: what came later in the journal is not shown as earlier.
+      const time = unsynced ? Math.max(known, memory?.newest ?? known) : known;
+      const { id } = journal;
+      const now = { id, time, timed, latest: latest + MAX_AHEAD_MS, value, moment, age } as const;
+      const taken = evaluate(one.rule, memory, now);
       change.take(alert, memory, taken, journal, (told) => alertOf(one.rule, series, alert, told));
     }
   }
@@ -156,7 +161,7 @@ function beat(
 ): Fault | undefined {
   const heartbeat = readValue("tidegate.heartbeat", journal.record);
   if (heartbeat instanceof Fault) return heartbeat;
-  const now: RuleTime = { moment: heartbeat, age: ageOf(heartbeat, journal.record) };
+  const now: RuleTime = { moment: momentOf(heartbeat), age: ageOf(heartbeat, journal.record) };
   for (const last of change.active(journal.gateway)) {
     const memory = change.memory(last.alert);
     if (!memory) continue;
@@ -172,6 +177,11 @@ function beat(
     }));
   }
   return undefined;
+}
+
+/** The gateway's clock as far as it is to be believed. */
+function momentOf({ received, clock, boot, uptime }: Stamp): Moment {
+  return clock === "unsynced" ? { boot, uptime } : { received, boot, uptime };
 }
 
 function ageOf(

@@ -82,3 +82,34 @@ test("a device with many long texts is kept small enough for any log: the newest
   expect(kept?.metrics).toMatchObject({ t: { value: 1 }, "m15-0": {}, "m15-63": {} });
   expect(kept?.metrics).not.toHaveProperty("m0-0");
 });
+
+test("a clock that was years ahead, or is set back over midnight, leaves no device standing still", () => {
+  const run = driver();
+  const journal = new TestJournal();
+  const at = (received: number) => ({ received, sent: received });
+  const ahead = NOON + 10 * 365 * 86_400_000;
+  run.records([
+    journal.reading("a", { t: 1 }, at(ahead)),
+    journal.reading("a", { t: 2 }, at(NOON)),
+    journal.reading("a", { t: 3 }, at(NOON - 13 * 3_600_000)),
+    // Also one whose time the device gives.
+    journal.reading("b", { t: 1 }, at(ahead)),
+    journal.reading("b", { t: 2 }, { ...at(NOON), time: NOON - 1000, clock: "device" }),
+  ]);
+  expect(device(run)).toMatchObject({
+    last_seen: NOON - 13 * 3_600_000,
+    metrics: { t: { value: 3, time: NOON - 13 * 3_600_000 } },
+  });
+  expect(device(run, "gw-one/b")).toMatchObject({
+    last_seen: NOON - 1000,
+    metrics: { t: { value: 2, time: NOON - 1000 } },
+  });
+});
+
+test("what comes before any clock is set is newer than what came before it, and not shown as of 1970", () => {
+  const run = driver();
+  const journal = new TestJournal();
+  const unset = { received: 5000, sent: 5000, clock: "unsynced" } as const;
+  run.records([journal.reading("a", { t: 1 }), journal.reading("a", { t: 2 }, unset)]);
+  expect(device(run)).toMatchObject({ last_seen: NOON, metrics: { t: { value: 2, time: NOON } } });
+});

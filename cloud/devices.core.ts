@@ -3,7 +3,8 @@
  * readings it gave. Pure.
  *
  * A late reading changes only what it is newer in: a metric keeps its value until a newer one comes, whatever the
- * device's other metrics do. At the same time the later in the journal counts.
+ * device's other metrics do. At the same time the later in the journal counts. Late is only what a device has given a
+ * time: where the gateway has, the later in the journal is the newer, whatever its clock showed meanwhile.
  */
 import { deviceKey } from "../events/ids.ts";
 import { MAX_METRICS, MAX_NAME_LENGTH, MAX_TEXT_VALUE_LENGTH } from "../events/limits.ts";
@@ -13,6 +14,7 @@ import {
   Fault,
   firstSeen,
   latestPossible,
+  MAX_AHEAD_MS,
   readingTime,
   readJournal,
   readValue,
@@ -45,14 +47,26 @@ export function deviceTopology(options: DeviceOptions): Topology {
       const key = deviceKey(journal.gateway, reading.device);
       const stateKey = `device/${key}`;
       // A clock that runs ahead would make every true reading after it look late.
-      const time = Math.min(readingTime(reading, record), latestPossible(reading, record));
+      const latest = latestPossible(reading, record);
+      const known = Math.min(readingTime(reading, record), latest);
       const old = state.get(stateKey) as Device | undefined;
+      const seenBefore = old?.last_seen ?? known;
+      const ordered = reading.time === undefined;
+      // Without any clock that was set, nothing is shown as earlier than what came before it.
+      const unsynced = ordered && reading.clock === "unsynced";
+      const time = unsynced ? Math.max(known, seenBefore) : known;
+      const mistaken = ordered || seenBefore > latest + MAX_AHEAD_MS;
       const device: Device = {
         gateway: journal.gateway,
         device: reading.device,
-        last_seen: Math.max(old?.last_seen ?? time, time),
+        last_seen: mistaken ? time : Math.max(seenBefore, time),
         readings: (old?.readings ?? 0) + 1,
-        metrics: newest(old?.metrics ?? {}, reading.metrics, time),
+        metrics: newest(
+          old?.metrics ?? {},
+          reading.metrics,
+          time,
+          (before) => ordered || time >= before || before > latest + MAX_AHEAD_MS,
+        ),
       };
       return {
         state: [seen, [stateKey, device]],
@@ -75,11 +89,12 @@ function newest(
   old: Device["metrics"],
   values: Readonly<Record<string, Device["metrics"][string]["value"]>>,
   time: number,
+  replaces: (before: number) => boolean,
 ): Device["metrics"] {
   const metrics = { ...old };
   for (const [name, value] of Object.entries(values)) {
     const before = Object.hasOwn(metrics, name) ? metrics[name] : undefined;
-    if (!before || time >= before.time) metrics[name] = { value, time };
+    if (!before || replaces(before.time)) metrics[name] = { value, time };
   }
   return bounded(metrics);
 }

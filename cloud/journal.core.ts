@@ -91,6 +91,9 @@ export function readingTime(reading: Reading, record: StoredRecord): number {
   return reading.time ?? (reading.clock === "unsynced" ? record.timestamp : reading.received);
 }
 
+/** Local time taken for UTC is off by 14 hours at most; beyond a day a clock is wrong. */
+export const MAX_AHEAD_MS = 86_400_000;
+
 /** A clock that shows a time from before this software was written has not been set. */
 const UNSET_CLOCK_BEFORE = Date.UTC(2024, 0, 1);
 
@@ -98,8 +101,8 @@ const UNSET_CLOCK_BEFORE = Date.UTC(2024, 0, 1);
  * No reading can be newer than this: a device's clock that runs ahead must not outdate what comes after it. Infinity
  * where neither the gateway's clock nor the log's is set, which then have nothing to say against the device's.
  */
-export function latestPossible(reading: Reading, record: StoredRecord): number {
-  const now = arrival(reading, record);
+export function latestPossible(stamp: { readonly received: number }, record: StoredRecord): number {
+  const now = arrival(stamp, record);
   return now < UNSET_CLOCK_BEFORE ? Number.POSITIVE_INFINITY : now;
 }
 

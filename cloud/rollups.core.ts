@@ -6,13 +6,16 @@
  * series, a replay makes the same ones, and the state of a series is bounded by what it keeps. Windows that fell out
  * are deleted from state and topic; a reading for one of them is refused with a record, because a window that began
  * again empty would be wrong and look right. A reading far ahead of every clock is refused too: it would push the
- * series' end ahead and make everything after it late.
+ * series' end ahead and make everything after it late. Where a gateway's own clock was years ahead, its readings of that
+ * time stay where they are, and the series' end comes back with the first reading under a right clock. That is why a
+ * series that leaps ahead by more than a day deletes nothing until it has gone on from there for a day.
  *
- * Only finite numbers count. Readings whose clock was not set have no time that a window could go by; they are refused
- * with a record too.
+ * Only finite numbers count. Readings that came before their gateway knew the time wait for it (held.core.ts); one that
+ * never gets a time is refused with a record.
  *
  * State: `open/<series>` → the newest window of each resolution, all that most readings touch; `1m/<series>/<hour>` and
- * `1h/<series>/<day>` → the closed ones, packed; `packs/<series>` → which packs there are; `seen/…` → duplicates.
+ * `1h/<series>/<day>` → the closed ones, packed; `packs/<series>` → which packs there are; `held/…` → readings without a
+ * time; `seen/…` → duplicates.
  */
 import { seriesKey } from "../events/ids.ts";
 import {
@@ -22,12 +25,16 @@ import {
   type Resolution,
   type Rollup,
 } from "../events/schema.ts";
+import { readStamp } from "../events/stamp.ts";
 import type { Output, StateView, StepResult, StoredRecord, Topology } from "../stream/port.ts";
-import { add, has, type Intervals, subtract } from "./dedupe.core.ts";
+import { add, has, type Intervals, size, subtract } from "./dedupe.core.ts";
+import { type Held, HeldReadings } from "./held.core.ts";
 import {
   Fault,
   firstSeen,
+  type JournalRecord,
   latestPossible,
+  MAX_AHEAD_MS,
   readingTime,
   readJournal,
   readValue,
@@ -49,10 +56,19 @@ type Open = Readonly<Record<Resolution, OpenWindow>>;
 type OpenWindow = readonly [window: number, ...Aggregate];
 
 /** Which packs a series has, by number. */
-type Packs = Readonly<Record<Resolution, Intervals>>;
+type Packs = Readonly<Record<Resolution, Intervals>> & {
+  /** Event time to which the series leapt ahead, while that may still be a clock's mistake. */
+  readonly leapt?: number;
+};
 
-/** Local time taken for UTC is off by 14 hours at most; beyond a day a clock is wrong. */
-export const MAX_AHEAD_MS = 86_400_000;
+/** A series that is this far ahead of itself at once has leapt. */
+const LEAP_MS = 86_400_000;
+
+/** How far it has to go on from there, in event time, before what the leap left behind is taken for old. */
+const LEAP_CONFIRMED_MS = 86_400_000;
+
+/** Packs that a series that leaps again and again may keep beyond those that it would keep otherwise. */
+const SPARE_PACKS = 48;
 
 /** Packs deleted in one step at most: a series that was silent for weeks must not hold up the others. */
 const MAX_PRUNED_PACKS = 24;
@@ -81,41 +97,109 @@ export function rollupTopology(options: RollupOptions): Topology {
       if (journal instanceof Fault) return NOTHING;
       const seen = firstSeen(state, journal);
       if (!seen) return NOTHING;
-      if (journal.type !== "tidegate.reading") return { state: [seen], outputs: [] };
-      const reading = readValue("tidegate.reading", record);
       const change = new Change(options, state);
-      const fault =
-        reading instanceof Fault ? reading : take(change, journal.gateway, reading, record);
-      change.state.push(seen);
+      change.set(...seen);
+      const held = new HeldReadings(change, journal.gateway);
+      held.sees(record.value);
+      const fault = take(change, held, journal);
       if (fault) change.outputs.push(rejected(target, record, fault));
+      let latest: number | undefined;
+      for (const { held: reading, time } of held.take()) {
+        latest ??= latestNow(record);
+        const refusal =
+          time === undefined ? NEVER_KNOWN : place(change, journal.gateway, reading, time, latest);
+        if (refusal) change.outputs.push(rejected(target, recordOf(reading, record), refusal));
+      }
       return change;
     },
   };
 }
 
-/** @returns what of it could not be taken, if anything */
-function take(
-  change: Change,
-  gateway: string,
-  reading: Reading,
-  record: StoredRecord,
-): Fault | undefined {
-  if (reading.clock === "unsynced") {
-    return new Fault("no_time", "neither the device nor the gateway knew what time it was");
+const NEVER_KNOWN = new Fault(
+  "no_time",
+  "neither the device nor the gateway knew what time it was, and the gateway was not told before its next boot",
+);
+const TOO_MANY_HELD = new Fault(
+  "no_time",
+  "neither the device nor the gateway knew what time it was, and too many readings wait for it already",
+);
+
+/** @returns what of the record could not be taken, if anything */
+function take(change: Change, held: HeldReadings, journal: JournalRecord): Fault | undefined {
+  const { gateway, record } = journal;
+  if (journal.type === "tidegate.clock") {
+    const clock = readValue("tidegate.clock", record);
+    if (clock instanceof Fault) return clock;
+    held.knows(clock.boot, clock.offset);
+    return undefined;
+  }
+  if (journal.type !== "tidegate.reading") return undefined;
+  const reading = readValue("tidegate.reading", record);
+  if (reading instanceof Fault) return reading;
+  const { boot, uptime, device, metrics } = reading;
+  if (reading.time === undefined && reading.clock === "unsynced") {
+    const offset = held.offsetOf(boot);
+    if (offset === undefined) {
+      const counted = numbers(metrics);
+      if (Object.keys(counted).length === 0) return undefined;
+      const { offset: at, timestamp } = record;
+      return held.hold([boot, uptime, device, counted, at, timestamp]) ? undefined : TOO_MANY_HELD;
+    }
+    return count(
+      change,
+      { gateway, device },
+      metrics,
+      Math.round(offset + uptime),
+      latestNow(record),
+    );
   }
   const time = readingTime(reading, record);
-  if (time > latestPossible(reading, record) + MAX_AHEAD_MS) {
+  const latest = latestPossible(reading, record);
+  if (time > latest + MAX_AHEAD_MS) {
     return new Fault("in_future", `time ${time} is more than a day ahead of when it was received`);
   }
+  return count(change, { gateway, device }, metrics, time, latest);
+}
+
+/** A reading that waited. */
+function place(change: Change, gateway: string, reading: Held, time: number, latest: number) {
+  const [, , device, metrics] = reading;
+  return count(change, { gateway, device }, metrics, time, latest);
+}
+
+/** @returns what of the reading could not be taken, if anything */
+function count(
+  change: Change,
+  of: Omit<Series, "metric">,
+  metrics: Reading["metrics"],
+  time: number,
+  latest: number,
+): Fault | undefined {
   let late: string | undefined;
-  for (const [metric, value] of Object.entries(reading.metrics)) {
+  for (const [metric, value] of Object.entries(metrics)) {
     if (typeof value !== "number" || !Number.isFinite(value)) continue;
-    const refused = change.add({ gateway, device: reading.device, metric }, time, value);
+    const refused = change.add({ ...of, metric }, time, value, latest);
     if (refused) late ??= `${refused} of ${metric}`;
   }
   return late === undefined
     ? undefined
     : new Fault("too_late", `time ${time} is before the oldest window kept (${late})`);
+}
+
+function numbers(metrics: Reading["metrics"]): Record<string, number> {
+  const found = Object.entries(metrics).filter(([, value]) => Number.isFinite(value));
+  return Object.fromEntries(found) as Record<string, number>;
+}
+
+/** The position of a reading that waited, for whoever wants to look it up; its value stands there. */
+function recordOf([, , , , offset, timestamp]: Held, record: StoredRecord): StoredRecord {
+  return { ...record, offset, timestamp, value: null };
+}
+
+/** The latest that anything told of by this record can have happened. */
+function latestNow(record: StoredRecord): number {
+  const stamp = record.value && readStamp(record.value);
+  return stamp ? latestPossible(stamp, record) : record.timestamp;
 }
 
 interface Series {
@@ -126,46 +210,75 @@ interface Series {
 
 /** What one reading changes, gathered. */
 class Change implements StepResult {
-  readonly state: (readonly [key: string, value: unknown])[] = [];
   readonly outputs: Output[] = [];
   readonly #options: RollupOptions;
   readonly #view: StateView;
+  readonly #changed = new Map<string, unknown>();
 
   constructor(options: RollupOptions, view: StateView) {
     this.#options = options;
     this.#view = view;
   }
 
-  /** @returns the resolutions whose window is no longer kept, for people; undefined where both were taken */
-  add(series: Series, time: number, value: number): string | undefined {
+  get state(): (readonly [key: string, value: unknown])[] {
+    return [...this.#changed];
+  }
+
+  /** State as it is by now: one step may take many readings. */
+  get(key: string): unknown {
+    return this.#changed.has(key) ? this.#changed.get(key) : this.#view.get(key);
+  }
+
+  entries(prefix: string): Iterable<readonly [key: string, value: unknown]> {
+    return this.#view.entries(prefix);
+  }
+
+  set(key: string, value: unknown): void {
+    this.#changed.set(key, value);
+  }
+
+  /**
+   * @param latest no reading can be newer than this
+   * @returns the resolutions whose window is no longer kept, for people; undefined where both were taken
+   */
+  add(series: Series, time: number, value: number, latest: number): string | undefined {
     const key = seriesKey(series.gateway, series.device, series.metric);
     const openKey = `open/${key}`;
-    const open = this.#view.get(openKey) as Open | undefined;
+    const open = this.get(openKey) as Open | undefined;
     const next: Partial<Record<Resolution, OpenWindow>> = {};
     const refused: Resolution[] = [];
     for (const resolution of RESOLUTIONS) {
       const ms = RESOLUTION_MS[resolution];
       const window = Math.floor(time / ms) * ms;
       const before = open?.[resolution];
-      if (before && window < before[0]) {
+      const ahead = before !== undefined && before[0] > latest + MAX_AHEAD_MS;
+      if (before && window < before[0] && !ahead) {
         if (!this.#late(series, key, resolution, window, before[0], value))
           refused.push(resolution);
         continue;
       }
+      if (before && (ahead || window > before[0] + LEAP_MS))
+        this.#leap(key, ahead ? undefined : time);
       const same = before?.[0] === window ? aggregateOf(before) : undefined;
       if (before && !same) this.#close(key, resolution, before, window);
-      const now = merged(same, value);
+      // Where the series' end was brought back, a window that is new to it may have been there before.
+      const now = merged(same ?? this.#packed(key, resolution, window), value);
       next[resolution] = [window, ...now];
       this.#tell(series, key, resolution, window, now);
     }
-    if (next["1m"] || next["1h"]) this.state.push([openKey, { ...open, ...next }]);
-    if (this.#packs) this.state.push([`packs/${key}`, this.#packs]);
+    if (next["1m"] || next["1h"]) this.set(openKey, { ...open, ...next });
+    if (this.#packs) this.set(`packs/${key}`, this.#packs);
     this.#packs = undefined;
     return refused.length > 0 ? refused.join(", ") : undefined;
   }
 
   /** Which packs the series in hand has, once they changed. */
   #packs: Packs | undefined;
+
+  #packed(key: string, resolution: Resolution, window: number): Aggregate | undefined {
+    const { stateKey, index } = placeOf(key, resolution, window);
+    return lookUp(this.get(stateKey) as Pack | undefined, index);
+  }
 
   /** A reading for a window before the newest. @returns false where that window is no longer kept */
   #late(
@@ -177,24 +290,19 @@ class Change implements StepResult {
     value: number,
   ): boolean {
     if (hoursBetween(window, newest) >= this.#options.keepHours[resolution]) return false;
-    const { stateKey, index } = place(key, resolution, window);
-    const pack = this.#view.get(stateKey) as Pack | undefined;
+    const { stateKey, index } = placeOf(key, resolution, window);
+    const pack = this.get(stateKey) as Pack | undefined;
     const now = merged(lookUp(pack, index), value);
     this.#putPack(key, resolution, window, newest, packed(pack, index, now), pack === undefined);
     this.#tell(series, key, resolution, window, now);
     return true;
   }
 
-  /** A window that is no longer the newest goes to the others, or away where the new one leaves it too far behind. */
+  /** A window that is no longer the newest goes to the others. */
   #close(key: string, resolution: Resolution, open: OpenWindow, newest: number): void {
     const [window] = open;
-    if (hoursBetween(window, newest) >= this.#options.keepHours[resolution]) {
-      this.#end(key, resolution, window);
-      this.#prunePacks(key, resolution, newest);
-      return;
-    }
-    const { stateKey, index } = place(key, resolution, window);
-    const pack = this.#view.get(stateKey) as Pack | undefined;
+    const { stateKey, index } = placeOf(key, resolution, window);
+    const pack = this.get(stateKey) as Pack | undefined;
     const now = packed(pack, index, aggregateOf(open));
     this.#putPack(key, resolution, window, newest, now, pack === undefined);
   }
@@ -207,25 +315,45 @@ class Change implements StepResult {
     pack: Pack,
     isNew: boolean,
   ): void {
-    this.state.push([place(key, resolution, window).stateKey, pack]);
-    if (isNew) this.#prunePacks(key, resolution, newest, place(key, resolution, window).number);
+    this.set(placeOf(key, resolution, window).stateKey, pack);
+    if (isNew) this.#prunePacks(key, resolution, newest, placeOf(key, resolution, window).number);
   }
 
   /** Keeps the list of packs: one more, if any, and without those that fell out. */
   #prunePacks(key: string, resolution: Resolution, newest: number, added?: number): void {
-    const all = this.#packs ?? (this.#view.get(`packs/${key}`) as Packs | undefined) ?? NO_PACKS;
+    const all = this.#packsOf(key);
     const before = all[resolution];
     const own = added === undefined || has(before, added) ? before : add(before, added, added);
-    this.#packs = { ...all, [resolution]: this.#prune(key, resolution, own, newest) };
+    this.#packs = { ...all, [resolution]: this.#prune(key, resolution, own, newest, all.leapt) };
+  }
+
+  #packsOf(key: string): Packs {
+    return this.#packs ?? (this.get(`packs/${key}`) as Packs | undefined) ?? NO_PACKS;
+  }
+
+  /** @param to undefined: it has come back */
+  #leap(key: string, to: number | undefined): void {
+    const { leapt: _, ...packs } = this.#packsOf(key);
+    this.#packs = to === undefined ? packs : { ...packs, leapt: to };
   }
 
   /** Deletes packs of which every window fell out. @returns those that are left */
-  #prune(key: string, resolution: Resolution, packs: Intervals, newest: number): Intervals {
+  #prune(
+    key: string,
+    resolution: Resolution,
+    packs: Intervals,
+    newest: number,
+    leapt: number | undefined,
+  ): Intervals {
     const packMs = PACK_MS[resolution];
-    const keptFrom = newest - (this.#options.keepHours[resolution] - 1) * HOUR_MS;
+    const keptHours = this.#options.keepHours[resolution];
+    const keptFrom = newest - (keptHours - 1) * HOUR_MS;
     const firstKept = Math.floor((Math.floor(keptFrom / HOUR_MS) * HOUR_MS) / packMs);
     const gone: (readonly [number, number])[] = [];
-    let budget = MAX_PRUNED_PACKS;
+    const unconfirmed = leapt !== undefined && newest - leapt < LEAP_CONFIRMED_MS;
+    const spared = Math.ceil((keptHours * HOUR_MS) / packMs) + SPARE_PACKS;
+    let budget = unconfirmed ? Math.max(0, size(packs) - spared) : MAX_PRUNED_PACKS;
+    budget = Math.min(budget, MAX_PRUNED_PACKS);
     for (const [from, to] of packs) {
       const end = Math.min(to, firstKept - 1, from + budget - 1);
       if (end < from) break;
@@ -238,8 +366,8 @@ class Change implements StepResult {
 
   #deletePack(key: string, resolution: Resolution, number: number): void {
     const stateKey = `${resolution}/${key}/${number}`;
-    const pack = this.#view.get(stateKey) as Pack | undefined;
-    this.state.push([stateKey, undefined]);
+    const pack = this.get(stateKey) as Pack | undefined;
+    this.set(stateKey, undefined);
     for (const index of pack ? indexes(pack) : []) {
       const window = number * PACK_MS[resolution] + index * RESOLUTION_MS[resolution];
       this.#end(key, resolution, window);
@@ -290,7 +418,7 @@ function hoursBetween(from: number, to: number): number {
 }
 
 /** Where a window is packed. */
-function place(series: string, resolution: Resolution, window: number) {
+function placeOf(series: string, resolution: Resolution, window: number) {
   const number = Math.floor(window / PACK_MS[resolution]);
   const index = (window - number * PACK_MS[resolution]) / RESOLUTION_MS[resolution];
   return { number, index, stateKey: `${resolution}/${series}/${number}` };

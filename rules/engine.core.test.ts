@@ -28,12 +28,15 @@ class Script {
   constructor(rule: Partial<Rule> = {}) {
     this.#rule = { ...base, ...rule };
   }
-  reading(seconds: number, value: MetricValue, age = 0): this {
+  /** Timed by the device, or by a gateway whose clock shows what `wall` says, else the same seconds. */
+  reading(seconds: number, value: MetricValue, age = 0, wall?: number): this {
     this.#events += 1;
-    const time = T0 + seconds * 1000;
+    const time = T0 + (wall ?? seconds) * 1000;
     const moment = { received: time, boot: this.boot, uptime: seconds * 1000 };
-    const id = `e${this.#events}`;
-    return this.#keep(evaluate(this.#rule, this.memory, { id, time, value, moment, age }));
+    const timed = wall === undefined ? "device" : "gateway";
+    const latest = time + 86_400_000;
+    const reading = { id: `e${this.#events}`, time, timed, latest, value, moment, age } as const;
+    return this.#keep(evaluate(this.#rule, this.memory, reading));
   }
   beat(seconds: number, more: { received?: number; uptime?: number; age?: number } = {}): this {
     const moment = {
@@ -87,6 +90,38 @@ test("a sensor that speaks once is carried on by heartbeats, by the gateway's mo
   rebooted.boot = "boot-2";
   rebooted.beat(61, { uptime: 5 });
   expect(rebooted.told).toEqual(["0 pending e1", "61 firing e1"]);
+});
+
+const YEAR = 365 * 86_400;
+
+test("between readings without a device's time the gateway's monotonic clock counts, whatever its wall clock shows", () => {
+  const script = new Script({ forMs: 60_000 });
+  script.reading(0, -10, 0, 0).reading(30, -10, 0, YEAR).reading(59, -10, 0, -YEAR);
+  expect(script.told).toEqual(["0 pending e1"]);
+  script.reading(60, -10, 0, 60);
+  expect(script.told).toEqual(["0 pending e1", "60 firing e1"]);
+});
+
+test("a clock that is set back makes no reading late: the journal's order counts where the gateway gave the time", () => {
+  const script = new Script().reading(0, -20, 0, 0).reading(10, -10, 0, -5 * 3600);
+  script.reading(20, -20, 0, -5 * 3600 + 10);
+  expect(script.changes.map((change) => change.state)).toEqual(["firing", "resolved"]);
+});
+
+test("a memory of ten years ahead was a mistake, and keeps no reading of a device from counting", () => {
+  const script = new Script().reading(0, -20, 0, 10 * YEAR).reading(10, -10);
+  expect(script.told).toEqual(["10 firing e2"]);
+});
+
+test("where the gateway's time is not known, a reboot counts from the new boot, and a change has the time that passed", () => {
+  const script = new Script({ forMs: 60_000 }).reading(0, -10);
+  const unknown = (uptime: number, boot: string) => {
+    const moment = { boot, uptime };
+    return passTime({ ...base, forMs: 60_000 }, script.memory as Memory, { moment, age: 0 });
+  };
+  expect(unknown(59_000, "boot-2").change).toBeUndefined();
+  expect(unknown(60_000, "boot-2").change).toMatchObject({ state: "firing", changed: T0 + 60_000 });
+  expect(unknown(60_000, "boot-1").change).toMatchObject({ changed: T0 + 60_000 });
 });
 
 test("a clear value of its own keeps it firing in between, and does not begin it", () => {

@@ -6,11 +6,12 @@
  * is one way through it and is called by the id of the event that began it.
  *
  * What counts as time:
- *  - Readings are taken in the order of the journal. One whose event time is before the newest that was taken says
- *    nothing about now and is passed over: a late reading makes no alert flap. At the same time the later one counts.
- *  - Between two readings `for` is measured in event time. A sensor that speaks once and then keeps its value is carried
- *    on by the gateway's heartbeats: from the reading to the heartbeat on the gateway's own clock, by its monotonic part
- *    within one boot, so that a clock being set makes no alert fire. A gateway that is silent lets no time pass.
+ *  - Readings are taken in the order of the journal. Where the device gave the time, one that is before the newest that
+ *    was taken says nothing about now and is passed over: a late reading makes no alert flap. At the same time the later
+ *    one counts. Where the gateway gave it, the order of the journal is the order of time, whatever its clock showed.
+ *  - Between two readings `for` is measured in the device's time where it gave one. Else, and from a reading to a heartbeat
+ *    (which carries on a sensor that speaks once and then keeps its value), by the gateway's own clock: by its monotonic
+ *    part within one boot, so that a clock being set makes no alert fire. A gateway that is silent lets no time pass.
  *  - `age` is how old a reading was when the log got it. Beyond the rule's freshness the change is historical: it stands
  *    in the history and pages nobody. An alert that fired historically and is confirmed by a fresh reading fires again,
  *    in the same episode, as current.
@@ -22,8 +23,8 @@ import { exceeds, type Rule } from "./rule.ts";
 
 /** A moment on the gateway's clock. */
 export interface Moment {
-  /** ms since 1970. */
-  readonly received: number;
+  /** ms since 1970; undefined where the gateway did not know. */
+  readonly received?: number;
   readonly boot: string;
   /** ms since boot. */
   readonly uptime: number;
@@ -34,6 +35,10 @@ export interface RuleReading {
   readonly id: string;
   /** Event time, ms since 1970. */
   readonly time: number;
+  /** Whose time that is. */
+  readonly timed: "device" | "gateway";
+  /** No reading can be newer: a memory of a later one was a clock's mistake. */
+  readonly latest: number;
   readonly value: MetricValue;
   readonly moment: Moment;
   /** ms from the event to its arrival in the log. */
@@ -83,7 +88,8 @@ export interface Evaluation {
 export function evaluate(rule: Rule, memory: Memory | undefined, reading: RuleReading): Evaluation {
   const { time, value } = reading;
   if (typeof value !== "number" || !Number.isFinite(value)) return { memory };
-  if (memory && time < memory.newest) return { memory };
+  const late = memory !== undefined && time < memory.newest && memory.newest <= reading.latest;
+  if (late && reading.timed === "device") return { memory };
   const historical = reading.age > rule.freshnessMs;
   const holds = exceeds(rule.when, value);
   const old = memory?.episode;
@@ -94,11 +100,7 @@ export function evaluate(rule: Rule, memory: Memory | undefined, reading: RuleRe
       phase: rule.forMs === 0 ? "firing" : "pending",
       id: reading.id,
       since: time,
-      sinceMoment: {
-        received: reading.moment.received,
-        boot: reading.moment.boot,
-        uptime: reading.moment.uptime,
-      },
+      sinceMoment: momentOf(reading.moment),
       value,
       historical,
     };
@@ -111,7 +113,9 @@ export function evaluate(rule: Rule, memory: Memory | undefined, reading: RuleRe
   }
   const next: Episode = { ...old, value, historical };
   if (old.phase === "pending") {
-    if (time - old.since < rule.forMs) return { memory: { newest: time, episode: next } };
+    const held =
+      reading.timed === "device" ? time - old.since : elapsed(old.sinceMoment, reading.moment);
+    if (held < rule.forMs) return { memory: { newest: time, episode: next } };
     return told(time, { ...next, phase: "firing" }, "firing", time);
   }
   // Once current it stays current: a single old reading does not take an alert back that somebody was paged for.
@@ -126,7 +130,8 @@ export function passTime(rule: Rule, memory: Memory, { moment, age }: RuleTime):
     return { memory };
   }
   const historical = episode.historical || age > rule.freshnessMs;
-  return told(newest, { ...episode, phase: "firing", historical }, "firing", moment.received);
+  const changed = moment.received ?? episode.since + elapsed(episode.sinceMoment, moment);
+  return told(newest, { ...episode, phase: "firing", historical }, "firing", changed);
 }
 
 /** Ends an episode whose rule is gone. */
@@ -137,12 +142,19 @@ export function withdraw(
 ): Evaluation {
   if (!memory.episode) return { memory };
   const episode = { ...memory.episode, historical: age > freshnessMs };
-  return { memory: undefined, change: changeOf(episode, "resolved", moment.received) };
+  const changed = moment.received ?? memory.newest;
+  return { memory: undefined, change: changeOf(episode, "resolved", changed) };
 }
 
-/** ms from one moment to another of the same gateway. */
+/** ms from one moment to another of the same gateway; over a reboot, where its time is not known, at least since that. */
 function elapsed(from: Moment, to: Moment): number {
-  return from.boot === to.boot ? to.uptime - from.uptime : to.received - from.received;
+  if (from.boot === to.boot) return to.uptime - from.uptime;
+  if (from.received === undefined || to.received === undefined) return to.uptime;
+  return to.received - from.received;
+}
+
+function momentOf({ received, boot, uptime }: Moment): Moment {
+  return received === undefined ? { boot, uptime } : { received, boot, uptime };
 }
 
 function told(newest: number, episode: Episode, state: AlertState, changed: number): Evaluation {

@@ -150,9 +150,12 @@ export function readModelConformance(name: string, create: () => OrderedStore): 
       const windows = async (resolution: "1m" | "1h") =>
         (await model.rollups({ ...series, resolution })).map((one) => one.window);
       expect(await windows("1m")).toEqual([old]);
-      await model.apply(pipeline.run([journal.reading("a", { t: 1 })]));
-      expect(await windows("1m")).toEqual([NOON]);
-      expect(await windows("1h")).toEqual([old, NOON]);
+      const later = [20, 40, 60, 72].map((hours) => old + hours * HOUR);
+      await model.apply(
+        pipeline.run(later.map((time) => journal.reading("a", { t: 1 }, { time }))),
+      );
+      expect(await windows("1m")).toEqual(later.slice(1));
+      expect(await windows("1h")).toEqual([old, ...later]);
       expect(await model.rollups({ ...series, resolution: "1h", from: NOON })).toHaveLength(1);
       expect(await model.rollups({ ...series, resolution: "1h", limit: 1 })).toHaveLength(1);
     });

@@ -17,8 +17,15 @@ import type {
 } from "../../events/schema.ts";
 import type { TopicNames } from "../../events/topics.ts";
 import type { StoredRecord } from "../../stream/port.ts";
-import { Fault, latestPossible, readingTime, readJournal, readValue } from "../journal.core.ts";
-import { MAX_AHEAD_MS } from "../rollups.core.ts";
+import {
+  Fault,
+  latestPossible,
+  MAX_AHEAD_MS,
+  readingTime,
+  readJournal,
+  readValue,
+} from "../journal.core.ts";
+
 import { hourOf, numberText, timeText } from "./keys.ts";
 import type { Change } from "./port.ts";
 
@@ -67,10 +74,11 @@ export class Draft {
     if (journal instanceof Fault) return;
     const { gateway, epoch, sequence, type } = journal;
     let time = record.timestamp;
+    let latest = latestPossible({ received: time }, record);
     if (type === "tidegate.reading") {
       const reading = readValue(type, record);
       if (reading instanceof Fault) return;
-      const latest = latestPossible(reading, record);
+      latest = latestPossible(reading, record);
       const at = readingTime(reading, record);
       time = Math.min(at, latest);
       if (at <= latest + MAX_AHEAD_MS)
@@ -80,7 +88,8 @@ export class Draft {
       if (Number.isFinite(told)) time = Math.min(told, record.timestamp);
     }
     const before = this.lastEvents.get(gateway) ?? lastEvents.get(gateway);
-    if (before !== undefined && before >= time) return;
+    // One that is ahead of what can be was a clock's mistake.
+    if (before !== undefined && before >= time && before <= latest + MAX_AHEAD_MS) return;
     this.lastEvents.set(gateway, time);
     this.#put(`e/${gateway}`, time);
   }
