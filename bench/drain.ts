@@ -24,7 +24,6 @@ import { table } from "./report.ts";
 const READINGS = Number(process.argv[2] ?? 300_000);
 const GROUP = 500;
 const logger = pino({ level: "silent" });
-const firstEvent: NewEvent = reading(0);
 
 function reading(i: number): NewEvent {
   const time = Date.now();
@@ -43,9 +42,12 @@ function openBuffer(directory: string): LevelBuffer {
   return new LevelBuffer({
     directory,
     createIfMissing: true,
-    firstEpoch: makeEpoch(new Uint8Array(10)),
-    firstEvent,
+    makeEpoch: () => makeEpoch(new Uint8Array(10)),
+    stamp: () => ({ received: 1, clock: "synced", boot: "bench", uptime: 1 }),
     capacityBytes: Number.MAX_SAFE_INTEGER,
+    policy: "refuse",
+    freeFloorBytes: 0,
+    commitWindowMs: 0,
     logger,
   });
 }

@@ -1,5 +1,6 @@
 /** The gateway's settings: one schema from which defaults, checks, types and documentation come. */
 import Type, { type Static } from "typebox";
+import { FULL_POLICIES, type FullPolicy } from "./buffer/port.ts";
 import { clockSettings } from "./clock-settings.ts";
 
 const MiB = 1024 * 1024;
@@ -48,8 +49,27 @@ export const bufferSettings = Type.Object(
     capacity_bytes: Type.Integer({
       default: 1024 * MiB,
       minimum: MiB,
+      description: "What may wait for the log, in bytes of events.",
+    }),
+    on_full: Type.Unsafe<FullPolicy>(
+      Type.Enum([...FULL_POLICIES], {
+        default: "drop-oldest",
+        description:
+          "At the cap. `drop-oldest`: the oldest readings give way, and each one is declared lost in its place. `refuse`: nothing more is acknowledged until the log takes some, so a device that can keep its readings does.",
+      }),
+    ),
+    free_floor_bytes: Type.Integer({
+      default: 128 * MiB,
+      minimum: 0,
       description:
-        "What may wait for the log, in bytes. At the cap readings are refused (no PUBACK), so a device that can keep them does.",
+        "With less left on the disk the buffer grows no more: what is at the cap happens. 0 never looks.",
+    }),
+    commit_window_ms: Type.Integer({
+      default: 0,
+      minimum: 0,
+      maximum: 10_000,
+      description:
+        "How long readings gather before they are written and acknowledged together. 0 acknowledges at once; more writes less, for the life of an SD card.",
     }),
   },
   { additionalProperties: false, default: {} },

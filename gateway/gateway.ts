@@ -95,9 +95,12 @@ export class Gateway {
     const buffer = new LevelBuffer({
       directory: join(dataDir, "buffer"),
       createIfMissing: !identity.bufferMade,
-      firstEpoch: makeEpoch(randomBytes(10)),
-      firstEvent: this.#firstEvent(),
+      makeEpoch: () => makeEpoch(randomBytes(10)),
+      stamp: () => watch.stamp(),
       capacityBytes: settings.buffer.capacity_bytes,
+      policy: settings.buffer.on_full,
+      freeFloorBytes: settings.buffer.free_floor_bytes,
+      commitWindowMs: settings.buffer.commit_window_ms,
       logger,
     });
     await buffer.start();
@@ -228,12 +231,6 @@ export class Gateway {
   #every(intervalMs: number, action: () => Promise<void>): void {
     const timer = setInterval(() => void action(), intervalMs);
     this.#timers.add(timer);
-  }
-
-  #firstEvent(): NewEvent {
-    const stamp = this.#time().stamp();
-    const value = encodeEvent("tidegate.epoch", { ...stamp, reason: "first-start" });
-    return { type: "tidegate.epoch", time: stamp.received, value };
   }
 
   async #heartbeat(): Promise<void> {

@@ -1,13 +1,12 @@
-import { bufferConformance, EPOCH, FIRST_EVENT } from "./conformance.ts";
+import { bufferConformance, EPOCH } from "./conformance.ts";
 import { MemoryBuffer, memoryDisk } from "./memory.ts";
 
 bufferConformance({
   name: "memory",
-  make(capacityBytes) {
+  make(options) {
     const disk = memoryDisk();
     return {
-      open: () =>
-        new MemoryBuffer({ firstEpoch: EPOCH, firstEvent: FIRST_EVENT, capacityBytes }, disk),
+      open: () => new MemoryBuffer({ firstEpoch: EPOCH, ...options }, disk),
       remove: async () => {},
     };
   },

@@ -2,7 +2,7 @@ import pino from "pino";
 import { describe, expect, test } from "vitest";
 import { parseEventId } from "../../events/ids.ts";
 import type { EventLog, FrozenBatch, Sink, SinkSource } from "../../stream/port.ts";
-import { EPOCH, event, FIRST_EVENT } from "../buffer/conformance.ts";
+import { EPOCH, event, STAMP } from "../buffer/conformance.ts";
 import { MemoryBuffer } from "../buffer/memory.ts";
 import { Forwarder, type ForwarderClock } from "./forwarder.ts";
 import type { Journal } from "./freeze.core.ts";
@@ -33,11 +33,7 @@ function scriptedLog(): { log: EventLog; source: () => SinkSource } {
 }
 
 async function started(batchEvents = 1000, clock?: ForwarderClock) {
-  const buffer = new MemoryBuffer({
-    firstEpoch: EPOCH,
-    firstEvent: FIRST_EVENT,
-    capacityBytes: 1e6,
-  });
+  const buffer = new MemoryBuffer({ firstEpoch: EPOCH, capacityBytes: 1e6, stamp: () => STAMP });
   await buffer.start();
   const { log, source } = scriptedLog();
   const logger = pino({ level: "silent" });
@@ -108,7 +104,7 @@ describe("forwarder", () => {
   test("a release that the disk refuses is tried again, and the batch stays in flight until then", async () => {
     const { buffer, source, signal } = await started();
     const batch = await source.next(signal);
-    buffer.failWrites = 1;
+    buffer.storage.failures.push("lost");
     await source.acknowledged(batch);
     expect(buffer.stats().released).toBe(1);
   });

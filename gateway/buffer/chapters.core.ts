@@ -1,0 +1,88 @@
+/**
+ * The epochs that a buffer holds, oldest first, and how their sequences lie on its positions. Pure.
+ *
+ * A chapter begins behind the position `base`: `sequence = position - base`. Chapters are never changed, only added;
+ * those whose events are all released are forgotten when a new one is added.
+ */
+import assert from "node:assert";
+import type { Epoch } from "../../events/ids.ts";
+import { isEpoch } from "../../events/ids.ts";
+import { FORMAT_1_SEED, frameSeed } from "./frame.core.ts";
+
+export interface Chapter {
+  readonly epoch: Epoch;
+  readonly base: number;
+  /** Format of its frames' checksums. */
+  readonly format: 1 | 2;
+}
+
+export type Chapters = readonly Chapter[];
+
+/** The chapter that holds the position. */
+export function chapterOf(chapters: Chapters, position: number): Chapter {
+  let found = chapters[0];
+  assert(found, "a buffer has at least one chapter");
+  for (const chapter of chapters) if (chapter.base < position) found = chapter;
+  return found;
+}
+
+/** Last position that belongs to the chapter; Infinity for the newest. */
+export function endOf(chapters: Chapters, chapter: Chapter): number {
+  return chapters[chapters.indexOf(chapter) + 1]?.base ?? Number.POSITIVE_INFINITY;
+}
+
+export function newest(chapters: Chapters): Chapter {
+  const last = chapters.at(-1);
+  assert(last, "a buffer has at least one chapter");
+  return last;
+}
+
+export function seedOf(chapter: Chapter): number {
+  return chapter.format === 1 ? FORMAT_1_SEED : frameSeed(chapter.epoch);
+}
+
+/** With a new epoch behind the position, without those that end at or below what is released. */
+export function withChapter(
+  chapters: Chapters,
+  epoch: Epoch,
+  base: number,
+  released: number,
+): Chapters {
+  const kept = chapters.filter((chapter) => {
+    const end = endOf(chapters, chapter);
+    return Math.min(end, base) > released;
+  });
+  return [...kept, { epoch, base, format: 2 }];
+}
+
+export function encodeChapters(chapters: Chapters): string {
+  return chapters.map(({ epoch, base, format }) => `${epoch}:${base}:${format}`).join(" ");
+}
+
+/** @returns undefined where the text is not chapters */
+export function decodeChapters(text: string): Chapters | undefined {
+  const chapters: Chapter[] = [];
+  for (const part of text.split(" ")) {
+    const found = /^([0-9a-z]{10}):(-?\d{1,16}):([12])$/.exec(part);
+    const epoch = found?.[1] ?? "";
+    if (!found || !isEpoch(epoch)) return undefined;
+    chapters.push({ epoch, base: Number(found[2]), format: Number(found[3]) === 1 ? 1 : 2 });
+  }
+  return chapters;
+}
+
+/** Splits `[from, to]` where a chapter ends within it. */
+export function splitByChapter(
+  chapters: Chapters,
+  from: number,
+  to: number,
+): { readonly chapter: Chapter; readonly from: number; readonly to: number }[] {
+  const parts: { chapter: Chapter; from: number; to: number }[] = [];
+  for (let at = from; at <= to; ) {
+    const chapter = chapterOf(chapters, at);
+    const end = Math.min(to, endOf(chapters, chapter));
+    parts.push({ chapter, from: at, to: end });
+    at = end + 1;
+  }
+  return parts;
+}

@@ -1,0 +1,105 @@
+/** Whole directories of a store: copies that share what never changes, moves that are on disk when they resolve, sizes. */
+import { constants } from "node:fs";
+import { copyFile, link, mkdir, open, readdir, rename, rm, stat, statfs } from "node:fs/promises";
+import { dirname, join } from "node:path";
+
+/** Makes what was created, renamed or removed in a directory durable. */
+export async function syncDirectory(directory: string): Promise<void> {
+  const handle = await open(directory, "r");
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
+async function syncFile(path: string): Promise<void> {
+  const handle = await open(path, "r");
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
+export async function exists(path: string): Promise<boolean> {
+  try {
+    await stat(path);
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return false;
+    throw error;
+  }
+}
+
+/** Durable, replacing nothing. */
+export async function moveDirectory(from: string, to: string): Promise<void> {
+  await rename(from, to);
+  await syncDirectory(dirname(to));
+}
+
+export async function removeDirectory(directory: string): Promise<void> {
+  await rm(directory, { recursive: true, force: true });
+}
+
+/**
+ * Secures a store as it is: tables are hard-linked, because LevelDB never changes them; everything else is copied. On
+ * disk when it resolves, whole or not there at all. Where the disk has no room for a copy the file is linked too: LevelDB
+ * only reads an older log or manifest, and writes new ones.
+ */
+export async function secureCopy(from: string, to: string): Promise<void> {
+  const making = `${to}.new`;
+  await removeDirectory(making);
+  await mkdir(making, { recursive: true });
+  for (const name of await readdir(from)) {
+    // The lock is a file that says nothing, and LevelDB's own notes are of no use.
+    if (name === "LOCK" || name === "LOG" || name === "LOG.old") continue;
+    const [source, target] = [join(from, name), join(making, name)];
+    if (/\.(ldb|sst)$/.test(name)) await linkOrCopy(source, target);
+    else await copyOrLink(source, target);
+  }
+  await syncDirectory(making);
+  await moveDirectory(making, to);
+}
+
+async function linkOrCopy(source: string, target: string): Promise<void> {
+  try {
+    await link(source, target);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code !== "EPERM" && code !== "ENOTSUP" && code !== "EMLINK") throw error;
+    await copyFile(source, target);
+    await syncFile(target);
+  }
+}
+
+async function copyOrLink(source: string, target: string): Promise<void> {
+  try {
+    await copyFile(source, target, constants.COPYFILE_EXCL);
+    await syncFile(target);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "ENOSPC") throw error;
+    await rm(target, { force: true });
+    await link(source, target);
+  }
+}
+
+/** Bytes that the files of a directory take, by their length. */
+export async function directoryBytes(directory: string): Promise<number> {
+  let total = 0;
+  for (const name of await readdir(directory)) {
+    try {
+      total += (await stat(join(directory, name))).size;
+    } catch (error) {
+      // LevelDB removes files while we look.
+      if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
+    }
+  }
+  return total;
+}
+
+/** Bytes that the disk of a directory has left for this user. */
+export async function freeBytes(directory: string): Promise<number> {
+  const { bavail, bsize } = await statfs(directory);
+  return bavail * bsize;
+}

@@ -1,0 +1,103 @@
+/**
+ * Looks a store over from end to end: is it what was written, and all that was acknowledged? Used by every start and by
+ * `tidegate buffer check`. It changes nothing.
+ */
+import { type Chapters, chapterOf, newest, seedOf } from "./chapters.core.ts";
+import { summarizeGroup } from "./frame.core.ts";
+import { GroupIndex } from "./group-index.core.ts";
+import { FORMAT, readMeta, type Store, scanGroups } from "./level-store.ts";
+import type { ReadMark } from "./mark.ts";
+import { BufferError } from "./port.ts";
+
+export interface Inspection {
+  /** 1 or 2; undefined where the store does not say. */
+  readonly format: number | undefined;
+  readonly chapters: Chapters | undefined;
+  readonly released: number;
+  /** Highest position found. */
+  readonly accepted: number;
+  readonly groups: GroupIndex;
+  /** What is not as it was written, in words; then the store must be salvaged. */
+  readonly damage: readonly string[];
+  /**
+   * Why sequences could repeat although nothing is wrong with the store: `salvage` where the mark is lost, `restored`
+   * where it is a copy. Then a new epoch must begin.
+   */
+  readonly renew: "salvage" | "restored" | undefined;
+}
+
+/** More lines than a person reads say nothing more. */
+const MAX_FINDINGS = 20;
+
+/** @throws BufferError `format` for a store of a later version */
+export async function inspectStore(store: Store, mark: ReadMark | undefined): Promise<Inspection> {
+  const damage: string[] = [];
+  const tell = (finding: string) => {
+    if (damage.length < MAX_FINDINGS) damage.push(finding);
+  };
+  const groups = new GroupIndex();
+  let format: number | undefined;
+  let chapters: Chapters | undefined;
+  let released = 0;
+  let accepted = 0;
+  let clean: number | undefined;
+  try {
+    const meta = await readMeta(store);
+    ({ format, chapters, clean } = meta);
+    if (format !== undefined && format > FORMAT) {
+      throw new BufferError(
+        "format",
+        `the buffer has format ${format}, this version reads up to ${FORMAT}; run the version that wrote it, or use another data directory`,
+      );
+    }
+    if (format === undefined) tell("the format is unreadable");
+    if (!chapters) tell("the epochs are unreadable");
+    if (meta.released === undefined) tell("the cursor is unreadable");
+    released = meta.released ?? mark?.released ?? 0;
+    accepted = released;
+    if (chapters) accepted = await scan(store, chapters, released, groups, tell);
+  } catch (error) {
+    if (error instanceof BufferError) throw error;
+    tell(`LevelDB cannot read it: ${(error as Error).message}`);
+  }
+  if (mark && chapters) compare(mark, chapters, accepted, tell);
+  const lost = !mark && format === FORMAT && clean !== accepted;
+  const renew = lost ? "salvage" : mark?.copied ? "restored" : undefined;
+  return { format, chapters, released, accepted, groups, damage, renew };
+}
+
+/** @returns the highest position found */
+async function scan(
+  store: Store,
+  chapters: Chapters,
+  released: number,
+  groups: GroupIndex,
+  tell: (finding: string) => void,
+): Promise<number> {
+  let expected: number | undefined;
+  for await (const [first, group] of scanGroups(store, 0)) {
+    if (first !== (expected ?? Math.min(first, released + 1))) {
+      tell(`records ${expected ?? released + 1} to ${first - 1} are missing`);
+    }
+    const { intact, last, kind } = summarizeGroup(first, seedOf(chapterOf(chapters, first)), group);
+    if (!intact) tell(`record ${last + 1} is not what was written`);
+    // After the first finding the store will be salvaged, and the index is of no use.
+    if (intact && (expected ?? first) === first) groups.push(first, last, group.length, kind);
+    expected = Math.max(expected ?? 0, last + 1);
+  }
+  return expected === undefined ? released : expected - 1;
+}
+
+function compare(
+  mark: ReadMark,
+  chapters: Chapters,
+  accepted: number,
+  tell: (finding: string) => void,
+): void {
+  const { epoch } = newest(mark.chapters);
+  if (!chapters.some((chapter) => chapter.epoch === epoch)) {
+    tell(`it is another store: the epoch ${epoch} that was being written is not in it`);
+  } else if (accepted < mark.accepted) {
+    tell(`records ${accepted + 1} to ${mark.accepted} were acknowledged and are not there`);
+  }
+}

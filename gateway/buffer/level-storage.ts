@@ -1,0 +1,368 @@
+/**
+ * The buffer's storage on LevelDB: a store, a mark beside it, and what it takes to trust them.
+ *
+ * Beside each other in the gateway's data directory:
+ *   buffer/             the LevelDB store (level-store.ts)
+ *   buffer.mark         how far was acknowledged (mark.ts), written after each synced change and before its acknowledgements
+ *   buffer.secured/     the store as it was before this start opened it; gone once it was found whole
+ *   buffer.salvaged/    a new store, made of a damaged one, about to take its place
+ *   buffer.quarantine/  damaged originals, the newest few, for whoever wants to look
+ *
+ * Opening. The store is secured as it is, because LevelDB rewrites what it opens and is silent about what it drops. Then
+ * it is opened and looked over from end to end, and compared with the mark. If it is whole, it is taken; if not, a new one
+ * is made of the secured files, with every record that can be saved, declared losses for the rest, and a new epoch
+ * behind them. A store that is missing although the mark or the caller knows of it is a damaged one: never an empty new
+ * one. At every step a power cut leaves either the old state or one that the next start can finish.
+ */
+import assert from "node:assert";
+import { mkdir, readdir } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import type { Epoch } from "../../events/ids.ts";
+import type { EpochReason, Stamp } from "../../events/schema.ts";
+import { type Chapters, newest, seedOf, withChapter } from "./chapters.core.ts";
+import {
+  directoryBytes,
+  exists,
+  freeBytes,
+  moveDirectory,
+  removeDirectory,
+  secureCopy,
+  syncDirectory,
+} from "./directories.ts";
+import { encodeGroup, frameBytes } from "./frame.core.ts";
+import type { GroupIndex } from "./group-index.core.ts";
+import { type Inspection, inspectStore } from "./inspect.ts";
+import {
+  FORMAT,
+  groupKey,
+  openStore,
+  putGroup,
+  putMeta,
+  putNotes,
+  readNotes,
+  removeGroup,
+  type Store,
+  scanGroups,
+  storeError,
+} from "./level-store.ts";
+import { MarkFile, type ReadMark } from "./mark.ts";
+import { epochEvent } from "./own-events.ts";
+import { BufferError } from "./port.ts";
+import { salvage } from "./salvage.ts";
+import type { Change, Damage, GroupStorage, Opened, Usage } from "./storage.ts";
+
+export interface LevelStorageOptions {
+  /** Of the store; what stands beside it begins with the same name. Owned by the buffer alone. */
+  readonly directory: string;
+  /** True only at the very first start of a gateway: a store that went missing must not become an empty one. */
+  readonly createIfMissing: boolean;
+  /** For a new store, and whenever sequences could repeat. */
+  readonly makeEpoch: () => Epoch;
+  readonly stamp: () => Stamp;
+}
+
+/** Damaged originals that are kept. */
+const QUARANTINES = 2;
+
+/** Openings that fail with a read error before the sectors are given up: a cable may be loose, a card worn out is. */
+const READ_ERRORS = 3;
+
+export function besideStore(directory: string): Readonly<Record<Beside, string>> {
+  return {
+    mark: `${directory}.mark`,
+    secured: `${directory}.secured`,
+    salvaged: `${directory}.salvaged`,
+    quarantine: `${directory}.quarantine`,
+  };
+}
+type Beside = "mark" | "secured" | "salvaged" | "quarantine";
+
+interface Live {
+  readonly store: Store;
+  readonly mark: MarkFile;
+  readonly chapters: Chapters;
+  accepted: number;
+}
+
+export class LevelStorage implements GroupStorage {
+  readonly #options: LevelStorageOptions;
+  readonly #paths: Readonly<Record<Beside, string>>;
+  #live: Live | undefined;
+  #readErrors = 0;
+
+  constructor(options: LevelStorageOptions) {
+    this.#options = options;
+    this.#paths = besideStore(options.directory);
+  }
+
+  async open(): Promise<Opened> {
+    assert(!this.#live, "a storage is opened once");
+    try {
+      return await this.#openWhole();
+    } catch (error) {
+      throw this.#told(error as NodeJS.ErrnoException);
+    }
+  }
+
+  async write(change: Change): Promise<void> {
+    const batch = this.#opened().store.batch();
+    for (const first of change.remove) removeGroup(batch, first);
+    for (const { first, group } of change.put) putGroup(batch, first, group);
+    if (change.released !== undefined) putMeta(batch, { released: change.released });
+    putNotes(batch, change.notes);
+    await batch.write({ sync: true });
+  }
+
+  async confirm(accepted: number, released: number): Promise<void> {
+    const live = this.#opened();
+    await live.mark.write({ chapters: live.chapters, accepted, released });
+    live.accepted = accepted;
+  }
+
+  groups(from: number): AsyncIterable<readonly [first: number, group: Uint8Array]> {
+    return scanGroups(this.#opened().store, from);
+  }
+
+  async noted(prefix: string): Promise<readonly (readonly [key: string, value: Uint8Array])[]> {
+    return await readNotes(this.#opened().store, prefix);
+  }
+
+  async compact(below: number): Promise<void> {
+    const { store } = this.#opened();
+    await store.compactRange(groupKey(0), groupKey(below), { keyEncoding: "buffer" });
+  }
+
+  async usage(): Promise<Usage> {
+    const { directory } = this.#options;
+    const parent = dirname(directory);
+    const diskBytes = this.#live ? await directoryBytes(directory) : 0;
+    return { diskBytes, freeBytes: await freeBytes(parent) };
+  }
+
+  async close(clean: boolean): Promise<void> {
+    const live = this.#live;
+    if (!live) return;
+    this.#live = undefined;
+    try {
+      if (clean) {
+        // So that a start without the mark can tell that nothing is missing.
+        const batch = live.store.batch();
+        putMeta(batch, { clean: live.accepted });
+        await batch.write({ sync: true });
+      }
+    } finally {
+      await live.mark.close();
+      await live.store.close();
+    }
+  }
+
+  #opened(): Live {
+    if (!this.#live) throw new BufferError("unavailable", "the store is not open");
+    return this.#live;
+  }
+
+  async #openWhole(): Promise<Opened> {
+    const { directory, createIfMissing } = this.#options;
+    await mkdir(dirname(directory), { recursive: true });
+    await this.#finishMove();
+    const mark = await MarkFile.read(this.#paths.mark);
+    const there = await holdsStore(directory);
+    if (!there && !mark && createIfMissing) return await this.#create();
+
+    const evidence = await this.#secure(there);
+    let found: Inspection | undefined;
+    let store: Store | undefined;
+    if (there) {
+      try {
+        store = await openStore(directory, false);
+        found = await inspectStore(store, mark);
+      } catch (error) {
+        await store?.close();
+        store = undefined;
+        // Of a store that another process has open there is nothing to secure.
+        if ((error as BufferError).code === "in_use") await removeDirectory(this.#paths.secured);
+        if (!this.#isDamage(error as BufferError)) throw error;
+        return await this.#salvage(mark, evidence, [(error as Error).message]);
+      }
+    }
+    if (!store || !found) {
+      return await this.#salvage(mark, evidence, ["the store is not there"]);
+    }
+    // Made by a first start that ended before it could say so: nothing was acknowledged from it.
+    const unborn = createIfMissing && !mark && found.groups.length === 0 && !found.chapters;
+    if (found.damage.length > 0) {
+      await store.close();
+      if (!unborn) return await this.#salvage(mark, evidence, found.damage);
+      await removeDirectory(directory);
+      return await this.#create();
+    }
+    const renew = createIfMissing && !mark ? undefined : found.renew;
+    return await this.#adopt(store, found, renew);
+  }
+
+  async #create(): Promise<Opened> {
+    const { directory, makeEpoch, stamp } = this.#options;
+    const store = await openStore(directory, true);
+    const chapters: Chapters = [{ epoch: makeEpoch(), base: 0, format: 2 }];
+    const event = epochEvent(stamp(), { reason: "first-start" });
+    const group = encodeGroup(1, seedOf(newest(chapters)), [event], frameBytes(event));
+    const batch = store.batch();
+    putMeta(batch, { format: FORMAT, chapters, released: 0 });
+    putGroup(batch, 1, group);
+    await batch.write({ sync: true });
+    await syncDirectory(directory);
+    const found = await inspectStore(store, undefined);
+    return await this.#adopt(store, found, undefined);
+  }
+
+  /** @returns where the files are that nobody has touched since they were last written */
+  async #secure(there: boolean): Promise<string> {
+    const { directory } = this.#options;
+    const { secured } = this.#paths;
+    // One that is there already is of a start that did not come to its end: nothing was accepted since.
+    if (there && !(await exists(secured))) await secureCopy(directory, secured);
+    return secured;
+  }
+
+  /** A whole store becomes the live one. */
+  async #adopt(
+    store: Store,
+    found: Inspection,
+    renew: EpochReason | undefined,
+    damage?: Damage,
+  ): Promise<Opened> {
+    assert(found.chapters, "a whole store has chapters");
+    const { released, groups } = found;
+    let { chapters, accepted } = found;
+    let mark: MarkFile | undefined;
+    try {
+      const batch = store.batch();
+      if (renew) {
+        ({ chapters, accepted } = this.#renew(batch, chapters, accepted, released, groups, renew));
+      }
+      putMeta(batch, { format: FORMAT, chapters, released, clean: null });
+      await batch.write({ sync: true });
+      mark = await MarkFile.open(this.#paths.mark);
+      await mark.write({ chapters, accepted, released });
+      await syncDirectory(dirname(this.#options.directory));
+      await removeDirectory(this.#paths.secured);
+    } catch (error) {
+      await mark?.close();
+      await store.close();
+      throw error;
+    }
+    this.#live = { store, mark, chapters, accepted };
+    this.#readErrors = 0;
+    return { chapters, accepted, released, groups, damage };
+  }
+
+  /** A new epoch behind what is there: nothing is lost, but sequences could repeat. */
+  #renew(
+    batch: ReturnType<Store["batch"]>,
+    old: Chapters,
+    highest: number,
+    released: number,
+    groups: GroupIndex,
+    reason: EpochReason,
+  ): { chapters: Chapters; accepted: number } {
+    const { makeEpoch, stamp } = this.#options;
+    const before = newest(old);
+    const previous = { epoch: before.epoch, highest: highest - before.base };
+    const chapters = withChapter(old, makeEpoch(), highest, released);
+    const event = epochEvent(stamp(), { reason, previous });
+    const first = highest + 1;
+    const group = encodeGroup(first, seedOf(newest(chapters)), [event], frameBytes(event));
+    putGroup(batch, first, group);
+    groups.push(first, first, group.length, "epoch");
+    return { chapters, accepted: first };
+  }
+
+  async #salvage(
+    mark: ReadMark | undefined,
+    evidence: string,
+    found: readonly string[],
+  ): Promise<Opened> {
+    const { directory, makeEpoch, stamp } = this.#options;
+    const making = `${this.#paths.salvaged}.new`;
+    await removeDirectory(making);
+    const reason = mark?.copied ? "restored" : "salvage";
+    const result = await salvage({
+      evidence: [evidence],
+      target: making,
+      mark,
+      reason,
+      epoch: makeEpoch(),
+      stamp,
+    });
+    await syncDirectory(making);
+    await moveDirectory(making, this.#paths.salvaged);
+    const quarantine = await this.#finishMove();
+    const store = await openStore(directory, false);
+    const inspection = await inspectStore(store, undefined);
+    assert.deepEqual(inspection.damage, [], "a salvaged store is whole");
+    const damage = { ...result, found, reason, quarantine } as const;
+    return await this.#adopt(store, inspection, undefined, damage);
+  }
+
+  /**
+   * Puts a salvaged store in the place of the damaged one, which goes into quarantine. It can be cut off anywhere and is
+   * then finished by the next start: while `salvaged` is there, it is the truth.
+   */
+  async #finishMove(): Promise<string | undefined> {
+    const { directory } = this.#options;
+    const { salvaged, secured, quarantine } = this.#paths;
+    if (!(await exists(salvaged))) return undefined;
+    let kept: string | undefined;
+    if (await exists(secured)) {
+      await mkdir(quarantine, { recursive: true });
+      const old = (await readdir(quarantine)).map(Number).filter(Number.isInteger);
+      kept = join(quarantine, String(Math.max(0, ...old) + 1));
+      await moveDirectory(secured, kept);
+      for (const number of old.sort((a, b) => b - a).slice(QUARANTINES - 1)) {
+        await removeDirectory(join(quarantine, String(number)));
+      }
+    }
+    await removeDirectory(directory);
+    await moveDirectory(salvaged, directory);
+    return kept;
+  }
+
+  /** Whether a failed opening says that the store is damaged, or that the disk may come back. */
+  #isDamage(error: BufferError): boolean {
+    if (error.code === "damaged") return true;
+    if (error.code !== "unavailable" || !/Input\/output/i.test(error.message)) return false;
+    this.#readErrors += 1;
+    return this.#readErrors >= READ_ERRORS;
+  }
+
+  /** What goes wrong with files around the store, as the port has it. */
+  #told(error: NodeJS.ErrnoException): Error {
+    if (error instanceof BufferError || error.name === "AssertionError") return error;
+    const { directory } = this.#options;
+    if (/^(EACCES|EPERM|ENOTDIR|EEXIST)$/.test(error.code ?? "")) {
+      return new BufferError(
+        "unwritable",
+        `the buffer in ${directory} cannot be written (${error.message}). Give this user the right to it, or choose another directory with --data-dir`,
+        { cause: error },
+      );
+    }
+    return error.code === undefined
+      ? storeError(error, `the buffer in ${directory} cannot be opened`)
+      : new BufferError(
+          "unavailable",
+          `the buffer in ${directory} cannot be opened: ${error.message}`,
+          { cause: error },
+        );
+  }
+}
+
+/** Whether there is anything of LevelDB's in a directory: CURRENT alone may be missing. */
+async function holdsStore(directory: string): Promise<boolean> {
+  try {
+    const names = await readdir(directory);
+    return names.some((name) => /^(CURRENT|MANIFEST-\d+|\d+\.(log|ldb|sst))$/.test(name));
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return false;
+    throw error;
+  }
+}

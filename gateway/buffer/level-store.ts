@@ -1,0 +1,231 @@
+/**
+ * One LevelDB store of the buffer: its keys and values, and what opening it may say.
+ *
+ * Keys are bytes:
+ *   "e" + first position u64 (big endian)  → one group of events as in frame.core.ts
+ *   "m" + name                             → crc u32 | text: `format`, `chapters`, `released`, `clean`
+ *   "n" + key                              → crc u32 | bytes: a note
+ * One value for each group commit, because at the broker that is twice as fast as one for each event. LevelDB checks
+ * nothing on a read and cannot be told to, so every value carries a checksum over its key and content.
+ *
+ * Format 1 had `epoch` in the place of `chapters`, and meta values without a checksum; it is read, and rewritten as 2.
+ */
+import { crc32 } from "node:zlib";
+import { type ChainedBatch, ClassicLevel } from "classic-level";
+import { isEpoch } from "../../events/ids.ts";
+import { type Chapters, decodeChapters, encodeChapters } from "./chapters.core.ts";
+import { BufferError, type Note } from "./port.ts";
+
+export type Store = ClassicLevel<Buffer, Buffer>;
+type Batch = ChainedBatch<Store, Buffer, Buffer>;
+
+const bytes = { keyEncoding: "buffer", valueEncoding: "buffer" } as const;
+
+/**
+ * Two megabytes a table and few tables open: LevelDB maps the tables that it has open into memory, and on a board of
+ * 512 MB a whole buffer cannot be. Values do not compress: they are CBOR of a few fields, and checked as they stand.
+ */
+const STORE_OPTIONS = {
+  compression: false,
+  writeBufferSize: 4 * 1024 * 1024,
+  maxFileSize: 2 * 1024 * 1024,
+  maxOpenFiles: 64,
+  cacheSize: 1024 * 1024,
+} as const;
+
+export const FORMAT = 2;
+
+export const EVENTS_BEGIN: Buffer = Buffer.from("e");
+const EVENTS_END = Buffer.from("f");
+
+export function groupKey(first: number): Buffer {
+  const key = Buffer.allocUnsafe(9);
+  key[0] = 0x65;
+  key.writeBigUInt64BE(BigInt(first), 1);
+  return key;
+}
+
+/** First position of the group under a key; undefined for keys of other things. */
+export function firstOfKey(key: Uint8Array): number | undefined {
+  if (key.length !== 9 || key[0] !== 0x65) return undefined;
+  const first = Number(Buffer.from(key.buffer, key.byteOffset, key.byteLength).readBigUInt64BE(1));
+  return Number.isSafeInteger(first) && first > 0 ? first : undefined;
+}
+
+const metaKey = (name: string) => Buffer.from(`m${name}`);
+const noteKey = (key: string) => Buffer.from(`n${key}`);
+
+/** A value with the checksum of its key and itself before it. */
+function sealed(key: Buffer, value: Uint8Array): Buffer {
+  const out = Buffer.allocUnsafe(4 + value.length);
+  out.writeUInt32LE(crc32(value, crc32(key)));
+  out.set(value, 4);
+  return out;
+}
+
+export function unsealed(key: Buffer, value: Buffer): Buffer | undefined {
+  if (value.length < 4) return undefined;
+  const content = value.subarray(4);
+  return value.readUInt32LE() === crc32(content, crc32(key)) ? content : undefined;
+}
+
+/** @throws BufferError `in_use`, `unavailable`; `damaged` where LevelDB cannot make sense of the directory */
+export async function openStore(directory: string, createIfMissing: boolean): Promise<Store> {
+  const store: Store = new ClassicLevel(directory, bytes);
+  try {
+    await store.open({ createIfMissing, ...STORE_OPTIONS });
+  } catch (error) {
+    throw openError(error as Error & { cause?: Error & { code?: string } }, directory);
+  }
+  return store;
+}
+
+function openError(
+  error: Error & { cause?: Error & { code?: string } },
+  directory: string,
+): BufferError {
+  const cause: Error & { code?: string } = error.cause ?? error;
+  if (cause.code === "LEVEL_LOCKED") {
+    return new BufferError(
+      "in_use",
+      `another process has the buffer in ${directory} open; stop it, or start this one with another --data-dir`,
+      { cause },
+    );
+  }
+  return storeError(cause, `the buffer in ${directory} cannot be opened`);
+}
+
+/** Faults of the disk, which may pass; anything else that LevelDB says is about what is on it. */
+const DISK_FAULTS =
+  /Read-only|No space|Disk quota|Input\/output error|Too many open files|Cannot allocate memory/i;
+
+export function storeError(cause: Error, what: string): BufferError {
+  if (/Permission denied/i.test(cause.message)) {
+    return new BufferError("unwritable", `${what}: ${cause.message}`, { cause });
+  }
+  const code = DISK_FAULTS.test(cause.message) ? "unavailable" : "damaged";
+  return new BufferError(code, `${what}: ${cause.message}`, { cause });
+}
+
+/** What a store says of itself. Members that are missing or do not match their checksum are undefined. */
+export interface Meta {
+  readonly format: number | undefined;
+  readonly chapters: Chapters | undefined;
+  readonly released: number | undefined;
+  /** Highest position when the store was closed in order; undefined while it is open, or was not. */
+  readonly clean: number | undefined;
+}
+
+export async function readMeta(store: Store): Promise<Meta> {
+  const raw = async (name: string) => {
+    const key = metaKey(name);
+    const value = await store.get(key);
+    return value && { key, value };
+  };
+  const format = await raw("format");
+  const text = format?.value.toString();
+  if (text === "1") return await readMeta1(store);
+  const read = async (name: string) => {
+    const found = await raw(name);
+    return found && unsealed(found.key, found.value)?.toString();
+  };
+  const number = (digits: string | undefined) =>
+    digits !== undefined && /^\d{1,16}$/.test(digits) ? Number(digits) : undefined;
+  const chapters = await read("chapters");
+  return {
+    format: number(await read("format")),
+    chapters: chapters === undefined ? undefined : decodeChapters(chapters),
+    released: number(await read("released")),
+    clean: number(await read("clean")),
+  };
+}
+
+async function readMeta1(store: Store): Promise<Meta> {
+  const epoch = (await store.get(metaKey("epoch")))?.toString() ?? "";
+  const released = (await store.get(metaKey("released")))?.toString() ?? "0";
+  return {
+    format: 1,
+    chapters: isEpoch(epoch) ? [{ epoch, base: 0, format: 1 }] : undefined,
+    released: /^\d{1,16}$/.test(released) ? Number(released) : undefined,
+    clean: undefined,
+  };
+}
+
+/** Members that are present are written; `clean: null` removes it. */
+export interface MetaChange {
+  readonly format?: number;
+  readonly chapters?: Chapters;
+  readonly released?: number;
+  readonly clean?: number | null;
+}
+
+export function putMeta(batch: Batch, change: MetaChange): void {
+  const put = (name: string, text: string) => {
+    const key = metaKey(name);
+    batch.put(key, sealed(key, Buffer.from(text)), bytes);
+  };
+  if (change.format !== undefined) put("format", String(change.format));
+  if (change.chapters) put("chapters", encodeChapters(change.chapters));
+  if (change.released !== undefined) put("released", String(change.released));
+  if (change.clean === null) batch.del(metaKey("clean"), bytes);
+  else if (change.clean !== undefined) put("clean", String(change.clean));
+}
+
+export function putGroup(batch: Batch, first: number, group: Buffer): void {
+  batch.put(groupKey(first), group, bytes);
+}
+
+export function removeGroup(batch: Batch, first: number): void {
+  batch.del(groupKey(first), bytes);
+}
+
+export function putNotes(batch: Batch, notes: readonly Note[]): void {
+  for (const { key, value } of notes) {
+    const at = noteKey(key);
+    if (value === undefined) batch.del(at, bytes);
+    else batch.put(at, sealed(at, value), bytes);
+  }
+}
+
+/** Groups in the order of their positions. */
+export async function* scanGroups(
+  store: Store,
+  from: number,
+): AsyncGenerator<readonly [first: number, group: Buffer]> {
+  const iterator = store.iterator({
+    gte: from > 0 ? groupKey(from) : EVENTS_BEGIN,
+    lt: EVENTS_END,
+    fillCache: false,
+    // A store of small groups is read in bites of this size, which is what a start with a million of them costs.
+    highWaterMarkBytes: 256 * 1024,
+    ...bytes,
+  });
+  try {
+    for (;;) {
+      const entries = await iterator.nextv(1000);
+      if (entries.length === 0) return;
+      for (const [key, value] of entries) {
+        const first = firstOfKey(key);
+        if (first !== undefined) yield [first, value];
+      }
+    }
+  } finally {
+    await iterator.close();
+  }
+}
+
+/** Notes whose checksum holds; the others are forgotten. */
+export async function readNotes(
+  store: Store,
+  prefix: string,
+): Promise<readonly (readonly [key: string, value: Uint8Array])[]> {
+  const found: (readonly [string, Uint8Array])[] = [];
+  const range = { gte: noteKey(prefix), lt: Buffer.from("o"), ...bytes };
+  for await (const [key, value] of store.iterator(range)) {
+    const name = key.toString().slice(1);
+    if (!name.startsWith(prefix)) break;
+    const content = unsealed(key, value);
+    if (content) found.push([name, content]);
+  }
+  return found;
+}
