@@ -30,6 +30,11 @@ export class Budget {
     return this.#full;
   }
 
+  /** In flight now. */
+  get messages(): number {
+    return this.#messages;
+  }
+
   take(bytes: number): void {
     this.#messages += 1;
     this.#bytes += bytes;

@@ -2,8 +2,8 @@
  * One device's connection, between its socket and aedes.
  *
  * aedes is handed this Duplex in place of the socket. Of what the device sends, PUBLISH at QoS 0 and 1 on ingest routes is
- * taken out and goes straight to the buffer; everything else reaches aedes as it came. What aedes writes goes to the
- * socket as it is, but for the CONNACK's session-present bit.
+ * taken out and goes straight to the buffer, and PINGREQ is answered; everything else reaches aedes as it came. What aedes
+ * writes goes to the socket as it is, but for the CONNACK's session-present bit.
  *
  * Promises:
  *  - PUBACKs and PUBRECs go out in the order of their PUBLISHes, whichever way those went [MQTT-4.6.0-2, -3];
@@ -45,6 +45,11 @@ const acknowledgements = Buffer.allocUnsafeSlow(4 * MAX_IN_FLIGHT_OF_CONNECTION.
 const PUBACK = 0x40;
 const CONNACK = 0x20;
 const CONNACK_BYTES = 4;
+
+const PINGRESP = Buffer.of(0xd0, 0);
+
+/** `taken`: it is done with here. `aedes`: aedes is to have it. `stop`: it has to wait. `breach`: it is no packet. */
+type Way = "taken" | "aedes" | "stop" | "breach";
 
 /** A breach of the protocol, or of our limits: MQTT 3.1.1 has no other answer than to close. */
 export class ProtocolError extends Error {}
@@ -279,7 +284,7 @@ export class Connection extends Duplex implements PublishOwner {
         break;
       }
       const type = frames.head >> 4;
-      const way = type === PACKET.publish && this.#state === "open" ? this.#publish() : "aedes";
+      const way = this.#state === "open" ? this.#wayOf(type) : "aedes";
       if (way === "stop") {
         stop = true;
         break;
@@ -324,8 +329,16 @@ export class Connection extends Duplex implements PublishOwner {
     return this.readableLength + bytes >= this.readableHighWaterMark;
   }
 
-  /** `taken`: it is on its way to the disk. `aedes`: aedes is to have it. `stop`: it has to wait. */
-  #publish(): "taken" | "aedes" | "stop" | "breach" {
+  #wayOf(type: number): Way {
+    if (type === PACKET.publish) return this.#publish();
+    if (type !== PACKET.pingreq || this.#frames.body !== this.#frames.end) return "aedes";
+    // Answered here, because aedes reads nothing while messages that it has wait for the disk: who gets no answer to its
+    // ping takes us for dead, connects again and sends all of them again.
+    this.write(PINGRESP);
+    return "taken";
+  }
+
+  #publish(): Way {
     const frames = this.#frames;
     const parts = this.#parts;
     if (!parts.read(frames)) return "breach";
