@@ -1,90 +1,119 @@
 /**
- * PUBACKs a second after fsync, beside bare aedes that syncs nothing, in alternating rounds of one run.
+ * Durable PUBACKs a second, and the processor time of each, beside mosquitto and bare aedes that put nothing on the disk.
+ * Alternating rounds of one run: what else the machine does hits all three.
  *
  *   npm run bench -- acks [rounds]
+ *
+ * Three kinds of load, each over 50 connections at QoS 1. At the top: a window of 20 messages on each connection, as fast
+ * as acknowledgements come. In pieces: 25,000 messages/s, 20 of one connection in one piece, which leaves the machine
+ * mostly idle. One by one: 10,000 messages/s, each message alone on its connection, as sensors send: there the system
+ * calls of both brokers decide.
  */
-import { type ChildProcess, spawn } from "node:child_process";
-import { mkdtempSync, readFileSync } from "node:fs";
-import { rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+
 import { type LoadResult, runLoad } from "./load.ts";
-import { median, table } from "./report.ts";
+import {
+  memoryMiB,
+  mosquittoMissing,
+  type Peer,
+  startMosquitto,
+  startPeer,
+  stopPeer,
+  withDirectory,
+} from "./processes.ts";
+import { median, ratios, table, verdict } from "./report.ts";
 
 const ROUNDS = Number(process.argv[2] ?? 5);
-const LOAD = { connections: 50, window: 20, payloadBytes: 120, warmUpMs: 500, measureMs: 3000 };
+const COMMON = { connections: 50, window: 20, payloadBytes: 120, warmUpMs: 700, measureMs: 2500 };
+const LOADS = {
+  "top, sensor": COMMON,
+  "top, padding": { ...COMMON, payload: "padding" },
+  "25,000/s in pieces of 20": { ...COMMON, rate: 25_000, burst: 20 },
+  "10,000/s one by one": { ...COMMON, rate: 10_000, burst: 1 },
+} as const;
+type LoadName = keyof typeof LOADS;
+const NAMES = Object.keys(LOADS) as LoadName[];
 
-interface Round extends LoadResult {
-  readonly cpuMicrosPerAck: number;
+interface Measured extends LoadResult {
   readonly rssMiB: number;
 }
+type Results = Record<LoadName, Measured[]>;
 
-function start(script: string, ...args: string[]): Promise<{ child: ChildProcess; port: number }> {
-  const child = spawn(process.execPath, [join(import.meta.dirname, script), ...args], {
-    stdio: ["ignore", "pipe", "inherit"],
-  });
-  return new Promise((resolve, reject) => {
-    child.stdout?.once("data", (data) => resolve({ child, port: Number(String(data)) }));
-    child.once("exit", (code) => reject(new Error(`${script} ended with ${code}`)));
-  });
-}
+const empty = (): Results =>
+  Object.fromEntries(NAMES.map((name) => [name, [] as Measured[]])) as Results;
 
-/** User and system time of a process so far, in microseconds, from the kernel's own account. */
-function cpuMicros(pid: number): number {
-  const fields = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")[1]?.split(" ") ?? [];
-  return (Number(fields[11]) + Number(fields[12])) * 10_000;
-}
-
-function rssMiB(pid: number): number {
-  const status = readFileSync(`/proc/${pid}/status`, "utf8");
-  return Number(/VmRSS:\s+(\d+)/.exec(status)?.[1] ?? 0) / 1024;
-}
-
-async function round(script: string, ...args: string[]): Promise<Round> {
-  const { child, port } = await start(script, ...args);
-  const pid = child.pid ?? 0;
+async function measure(peer: Peer, into: Results): Promise<void> {
   try {
-    const before = cpuMicros(pid);
-    const result = await runLoad({ port, ...LOAD });
-    const micros = cpuMicros(pid) - before;
-    const seconds = (LOAD.warmUpMs + LOAD.measureMs) / 1000;
-    return {
-      ...result,
-      cpuMicrosPerAck: micros / (result.acksPerSecond * seconds),
-      rssMiB: rssMiB(pid),
-    };
+    for (const name of NAMES) {
+      const result = await runLoad({ ...LOADS[name], port: peer.port, watch: peer.pid });
+      into[name].push({ ...result, rssMiB: memoryMiB(peer.pid) });
+    }
   } finally {
-    child.kill("SIGKILL");
+    await stopPeer(peer);
   }
 }
 
-const bare: Round[] = [];
-const durable: Round[] = [];
+const ceiling = await startPeer("nothing", "peer-null.ts");
+const most = await runLoad({ ...COMMON, port: ceiling.port, watch: ceiling.pid });
+await stopPeer(ceiling);
+const missing = await mosquittoMissing();
+if (missing) console.log(`without mosquitto: ${missing}\n`);
+
+const brokers = [
+  {
+    label: "tidegate, fsynced before the PUBACK",
+    results: empty(),
+    start: (directory: string) => startPeer("tidegate", "peer-gateway.ts", directory),
+  },
+  { label: "mosquitto, nothing on disk", results: empty(), start: startMosquitto },
+  {
+    label: "bare aedes, nothing on disk",
+    results: empty(),
+    start: () => startPeer("aedes", "peer-bare-aedes.ts"),
+  },
+].filter(({ start }) => !missing || start !== startMosquitto);
 for (let i = 0; i < ROUNDS; i += 1) {
-  bare.push(await round("peer-bare-aedes.ts"));
-  const directory = mkdtempSync(join(tmpdir(), "tidegate-bench-"));
-  durable.push(await round("peer-gateway.ts", directory));
-  await rm(directory, { recursive: true });
+  for (const { start, results } of brokers) {
+    await withDirectory(async (directory) => measure(await start(directory), results));
+  }
 }
 
-const row = (broker: string, rounds: readonly Round[]) => ({
-  broker,
-  "PUBACKs/s": median(rounds.map((r) => r.acksPerSecond)),
-  "p50 ms": median(rounds.map((r) => r.p50Ms)),
-  "p99 ms": median(rounds.map((r) => r.p99Ms)),
-  "CPU µs each": median(rounds.map((r) => r.cpuMicrosPerAck)),
-  "RSS MiB": median(rounds.map((r) => r.rssMiB)),
-});
 console.log(
-  `${ROUNDS} rounds in turn, ${LOAD.connections} connections, window ${LOAD.window}, ${LOAD.payloadBytes} B, QoS 1; medians\n`,
+  `${ROUNDS} rounds in turn, ${COMMON.connections} connections, window ${COMMON.window}, ${COMMON.payloadBytes} B of JSON (sensor: seven numbers; padding: one number and a text), QoS 1; medians`,
 );
 console.log(
-  table([
-    row("bare aedes, nothing on disk", bare),
-    row("tidegate, fsynced before the PUBACK", durable),
-  ]),
+  `The generator reaches ${Math.round(most.acksPerSecond).toLocaleString("en")} PUBACKs/s with a broker that only answers.\n`,
 );
-const ratio = median(
-  durable.map((r, i) => r.acksPerSecond / (bare[i]?.acksPerSecond ?? Number.NaN)),
+const rows = NAMES.flatMap((load) =>
+  brokers.map(({ label, results }) => {
+    const of = (field: keyof Measured) => median(results[load].map((r) => r[field]));
+    return {
+      load,
+      broker: label,
+      "PUBACKs/s": of("acksPerSecond"),
+      "p50 ms": of("p50Ms"),
+      "p99 ms": of("p99Ms"),
+      "CPU µs each": of("cpuMicrosPerAck"),
+      "broker's cores": of("watchedCores"),
+      "generator's cores": of("generatorCores"),
+      "RSS MiB": of("rssMiB"),
+    };
+  }),
 );
-console.log(`\nratio, round by round: ${ratio.toFixed(2)}`);
+console.log(table(rows));
+const [ours, mosquitto] = [brokers[0], brokers.find(({ start }) => start === startMosquitto)];
+if (ours && mosquitto) {
+  console.log("\ntidegate / mosquitto, medians of the rounds' ratios");
+  for (const load of NAMES) {
+    const of = (field: keyof Measured) =>
+      ratios(
+        ours.results[load].map((r) => r[field]),
+        mosquitto.results[load].map((r) => r[field]),
+      );
+    const rates = of("acksPerSecond");
+    const cpu = of("cpuMicrosPerAck");
+    if (load.startsWith("top")) {
+      console.log(verdict(`${load}: PUBACKs/s`, median(rates), "at least", 1));
+      console.log(`  ${load}: CPU ${median(cpu).toFixed(2)} (busy machine, no target)`);
+    } else console.log(verdict(`${load}: CPU`, median(cpu), "at most", 1.2));
+  }
+}
