@@ -3,6 +3,7 @@
  * binary order of keys is the order of offsets and times. The first byte tells what the value is:
  *
  *   `f`                                          format number, u64
+ *   `e`                                          time by which records expire, ms: CBOR
  *   `t` topic name                               topic: CBOR { id, partitions, cleanup, retention_ms? }
  *   `h` topic u32, partition u32                 head: next free offset u64, bytes kept u64
  *   `r` topic u32, partition u32, offset u64     block of records; the offset is its last record's
@@ -34,6 +35,7 @@ export function u64(value: number): Buffer {
 }
 
 export const FORMAT_KEY: Buffer = Buffer.from("f");
+export const EXPIRY_KEY: Buffer = Buffer.from("e");
 
 export function topicKey(name: string): Buffer {
   return Buffer.from(`t${name}`);

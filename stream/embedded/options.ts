@@ -15,6 +15,8 @@ export interface EmbeddedEventLogOptions {
   readonly logger?: EmbeddedLogger;
   /** ms since 1970; stamps records and decides retention. Default the system's clock. */
   readonly now?: () => number;
+  /** ms on a clock that nobody sets; bounds what a wall clock that jumps may delete. Default the process's. */
+  readonly moment?: () => number;
   /** In [0, 1); spreads pauses before tries. */
   readonly random?: () => number;
   /** Most bytes that topics with cleanup `delete` keep together, before compression; the oldest go first. */
@@ -58,6 +60,7 @@ export const EMBEDDED_DEFAULTS = {
 /** The options with every default filled in. */
 export interface EmbeddedSettings {
   readonly now: () => number;
+  readonly moment: () => number;
   readonly random: () => number;
   readonly logger: EmbeddedLogger;
   readonly maxBytes: number;
@@ -76,6 +79,7 @@ export function settingsOf(options: EmbeddedEventLogOptions): EmbeddedSettings {
   return {
     ...EMBEDDED_DEFAULTS,
     now: Date.now,
+    moment: () => performance.now(),
     random: Math.random,
     logger: silent,
     ...Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)),

@@ -3,19 +3,33 @@
  * oldest of the `delete` topics where they are over the log's cap. Like Kafka it does not ask whether somebody has
  * still to read them; a processor that finds a gap says so.
  *
+ * What expires goes by a time of its own (expiry.core.ts), kept in the store: a wall clock that jumps must not empty it.
+ *
  * It goes through the same writer as everybody, a few blocks at a time, so that no append waits for long.
  */
+
+import { decodeCbor, encodeCbor } from "../../events/codec.ts";
 import { blockCount, blockTime, decodeBlock, isWhole } from "./block.ts";
 import type { Topic } from "./catalog.ts";
 import type { Removal } from "./change.ts";
-import { after, blockKey, blockOffset, parseTombstoneKey, tombstonesBefore } from "./keys.ts";
-import { unseal } from "./seal.ts";
+import { expired, expiryTime } from "./expiry.core.ts";
+import {
+  after,
+  blockKey,
+  blockOffset,
+  EXPIRY_KEY,
+  parseTombstoneKey,
+  tombstonesBefore,
+} from "./keys.ts";
+import { seal, unseal } from "./seal.ts";
 import type { Store } from "./store.ts";
 
 /** Most blocks that one commit takes away: an append that waits behind it waits for a ms or two. */
 const BLOCKS_PER_COMMIT = 100;
 /** Bytes of blocks looked at for one commit, of each partition. */
 const BYTES_PER_COMMIT = 1024 ** 2;
+/** The time of expiry is written down where it moved by so much: hours are what retention is counted in, ms. */
+const EXPIRY_KEPT_EVERY_MS = 3_600_000;
 /** LevelDB frees deleted ranges when it happens to compact them; from this much on it is told to, bytes. */
 const COMPACT_FROM_BYTES = 32 * 1024 ** 2;
 
@@ -76,6 +90,10 @@ export class Retention {
 
   #last: Promise<unknown> = Promise.resolve();
 
+  /** By which records expire, and when that was, on the process's own clock. */
+  #expiry: { readonly time: number | undefined; readonly moment: number } | undefined;
+  #kept: number | undefined;
+
   constructor(store: Store) {
     this.#store = store;
   }
@@ -88,18 +106,42 @@ export class Retention {
   }
 
   async #pass(signal: AbortSignal): Promise<SweepResult> {
-    const now = this.#store.settings.now();
-    const tombstones = await this.#tombstones(now, signal);
+    const now = await this.#now();
+    const tombstones = now === undefined ? 0 : await this.#tombstones(now, signal);
     let expiredBlocks = 0;
     for (const topic of this.#store.topics) {
       if (topic.retentionMs === undefined || topic.cleanup === "compact") continue;
       for (const partition of topic.heads.keys()) {
-        expiredBlocks += await this.#expire(topic, partition, now - topic.retentionMs, signal);
+        if (now === undefined) break;
+        expiredBlocks += await this.#expire(topic, partition, now, now - topic.retentionMs, signal);
       }
     }
     const blocksOverCap = await this.#shrink(signal);
     await this.#compact(signal);
     return { tombstones, expiredBlocks, blocksOverCap };
+  }
+
+  /** The time by which records expire now, on disk before anything is deleted by it. */
+  async #now(): Promise<number | undefined> {
+    const { now, moment } = this.#store.settings;
+    if (!this.#expiry) {
+      this.#kept = await this.#store.read(async (level) => {
+        const value = await level.get(EXPIRY_KEY);
+        const payload = value && unseal(EXPIRY_KEY, value);
+        return payload && (decodeCbor(payload) as number);
+      });
+      this.#expiry = { time: this.#kept, moment: moment() };
+    }
+    const at = moment();
+    const time = expiryTime(this.#expiry.time, now(), at - this.#expiry.moment);
+    this.#expiry = { time, moment: at };
+    const moved = Math.abs((time ?? 0) - (this.#kept ?? 0));
+    if (time !== undefined && moved >= EXPIRY_KEPT_EVERY_MS) {
+      const value = seal(EXPIRY_KEY, encodeCbor(time));
+      await this.#store.commit({ puts: [[EXPIRY_KEY, value]] });
+      this.#kept = time;
+    }
+    return time;
   }
 
   async #tombstones(now: number, signal: AbortSignal): Promise<number> {
@@ -132,17 +174,18 @@ export class Retention {
   async #expire(
     topic: Topic,
     partition: number,
+    now: number,
     before: number,
     signal: AbortSignal,
   ): Promise<number> {
     let removed = 0;
     while (!signal.aborted) {
       const { blocks, more } = await firstBlocks(this.#store, topic, partition);
-      const young = blocks.findIndex((block) => block.time >= before);
-      const gone = young < 0 ? blocks : blocks.slice(0, young);
+      const times = blocks.map(({ time }) => time);
+      const gone = blocks.slice(0, expired(times, before, now));
       await this.#remove(gone);
       removed += gone.length;
-      if (young >= 0 || !more) break;
+      if (gone.length < blocks.length || !more) break;
     }
     return removed;
   }

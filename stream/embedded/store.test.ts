@@ -169,6 +169,44 @@ test("a compacted topic keeps one record for each key, and live tails see every 
   expect(log.stats().bytes).toBe(0);
 });
 
+test("a clock that jumps by years, and starts at 1970, deletes nothing that is young, also over a restart", async () => {
+  const DAY = 86_400_000;
+  const noon = Date.UTC(2026, 10, 21, 12);
+  let now = 5000;
+  let moment = 0;
+  const directory = await fresh();
+  const options = { now: () => now, moment: () => moment };
+  const log = await opened(directory, options);
+  await log.createTopics([{ ...spec("d"), retentionMs: 90 * DAY }]);
+  const held = async (one: typeof log) => (await all(one.read("d"))).length;
+  const minute = async (one: typeof log) => {
+    now += 60_000;
+    moment += 60_000;
+    await one.append("d", [record("a", 1)]);
+    await one.sweep();
+  };
+  // Not set, set, ten years ahead for five minutes, a restart meanwhile, and back.
+  await minute(log);
+  now = noon;
+  for (let i = 0; i < 5; i += 1) await minute(log);
+  now += 3650 * DAY;
+  for (let i = 0; i < 3; i += 1) await minute(log);
+  await log.stop();
+  moment = 0;
+  const again = await opened(directory, options);
+  for (let i = 0; i < 2; i += 1) await minute(again);
+  now -= 3650 * DAY;
+  await minute(again);
+  expect(await held(again)).toBe(12);
+  // What was sent in 1970 and in 2036 goes with what was sent around it.
+  for (let day = 0; day < 91; day += 1) {
+    now += DAY;
+    moment += DAY;
+    await again.sweep();
+  }
+  expect(await held(again)).toBe(0);
+});
+
 test("records past their retention go, the offsets go on, also after a restart", async () => {
   let now = 1_700_000_000_000;
   const directory = await fresh();

@@ -11,6 +11,10 @@ test("retention is the port's, never Kafka's default of a week", () => {
         ...(retentionMs === undefined ? {} : { retentionMs }),
       }).map(({ name, value }) => [name, value]),
     );
-  expect(settings()).toEqual({ "cleanup.policy": "compact,delete", "retention.ms": "-1" });
+  expect(settings()).toEqual({
+    "cleanup.policy": "compact,delete",
+    "retention.ms": "-1",
+    "message.timestamp.type": "LogAppendTime",
+  });
   expect(settings(86_400_000.4)).toMatchObject({ "retention.ms": "86400000" });
 });

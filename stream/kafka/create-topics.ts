@@ -17,6 +17,9 @@ export function topicSettings(spec: TopicSpec): { name: string; value: string }[
   // Kafka's own default would delete after a week what the port promises to keep.
   const retention = spec.retentionMs === undefined ? -1 : Math.round(spec.retentionMs);
   settings.push({ name: "retention.ms", value: String(retention) });
+  // Kafka deletes by the time in a record and refuses what is an hour ahead. The brokers' clocks are looked after; those of
+  // gateways are not, and nothing that was acknowledged may be deleted or refused for it.
+  settings.push({ name: "message.timestamp.type", value: "LogAppendTime" });
   return settings;
 }
 

@@ -21,6 +21,8 @@ export const REACTIONS = [
   "reposition",
   /** The batch is too large as a whole. */
   "split",
+  /** The broker does not take our time: send the batch without one. */
+  "untimed",
   /** It was done before: the answer to an earlier try was lost. */
   "done",
   /** Asking again will not help by itself; somebody has to change something. */
@@ -69,6 +71,7 @@ export const PROTOCOL_FAULTS: Readonly<Record<string, Row>> = {
   FENCED_INSTANCE_ID: ["unreachable", "rejoin"],
   MESSAGE_TOO_LARGE: ["invalid", "split"],
   RECORD_LIST_TOO_LARGE: ["invalid", "split"],
+  INVALID_TIMESTAMP: ["unreachable", "untimed"],
   INVALID_TOPIC_EXCEPTION: ["invalid", "refused"],
   INVALID_PARTITIONS: ["invalid", "refused"],
   INVALID_REPLICATION_FACTOR: ["invalid", "refused"],

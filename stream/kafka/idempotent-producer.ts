@@ -10,7 +10,7 @@ import assert from "node:assert/strict";
 import { EventLogError } from "../port.ts";
 import { faultOf } from "./faults.ts";
 import type { KafkaSettings } from "./options.ts";
-import { type BatchRecord, packRecords, sealBatch } from "./record-batch.ts";
+import { type BatchRecord, NO_TIME, packRecords, sealBatch, sendingTime } from "./record-batch.ts";
 import { produceRequest } from "./requests.ts";
 import type { KafkaSession } from "./session.ts";
 
@@ -54,6 +54,8 @@ export class IdempotentProducer {
     const { topic } = destination;
     // Fixed at the first try: partitions added meanwhile must not send the same batch to another one.
     let partition: number | undefined;
+    // A broker that takes no time as far from its own as ours gets none.
+    let timed = true;
     try {
       for (;;) {
         try {
@@ -64,7 +66,8 @@ export class IdempotentProducer {
             this.#identity ??= await identify(broker);
             const key = `${topic}/${partition}`;
             const sequence = this.#sequences.get(key) ?? 0;
-            const seal = { ...this.#identity, sequence, timestamp: now(), transactional: false };
+            const timestamp = timed ? sendingTime(now()) : NO_TIME;
+            const seal = { ...this.#identity, sequence, timestamp, transactional: false };
             const batch = sealBatch(packed, seal);
             const entry = { topic, partition, batch };
             await connection.send(leader, produceRequest([entry], null, limits.requestTimeoutMs));
@@ -80,6 +83,10 @@ export class IdempotentProducer {
             return;
           }
           if (["renew", "fenced"].includes(fault.reaction)) this.#forget();
+          if (fault.reaction === "untimed" && timed) {
+            timed = false;
+            continue;
+          }
           await onFailure(error);
         }
       }

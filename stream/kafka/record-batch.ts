@@ -79,11 +79,22 @@ function bytesSize(bytes: Uint8Array | null): number {
   return bytes === null ? 1 : varintSize(bytes.length) + bytes.length;
 }
 
+/** Kafka's "no time": the broker then goes by when it wrote the file. */
+export const NO_TIME = -1;
+
+/** A clock that shows less was never set: 2020-01-01T00:00:00Z. */
+const UNSET_BEFORE_MS = 1_577_836_800_000;
+
+/** Time of sending. Kafka deletes by it, so that of a clock that was never set must not go into a record. */
+export function sendingTime(now: number): number {
+  return now < UNSET_BEFORE_MS ? NO_TIME : now;
+}
+
 export interface BatchSeal {
   readonly producerId: bigint;
   readonly producerEpoch: number;
   readonly sequence: number;
-  /** Time of sending, ms since 1970; of all records. */
+  /** Time of sending, ms since 1970; of all records. `NO_TIME` where it is not known. */
   readonly timestamp: number;
   readonly transactional: boolean;
 }

@@ -12,7 +12,13 @@ import { faultOf } from "./faults.ts";
 import { nextSequence } from "./idempotent-producer.ts";
 import type { Broker } from "./kafkajs-internals.ts";
 import type { KafkaSettings } from "./options.ts";
-import { type BatchRecord, type PackedRecords, packRecords, sealBatch } from "./record-batch.ts";
+import {
+  type BatchRecord,
+  type PackedRecords,
+  packRecords,
+  sealBatch,
+  sendingTime,
+} from "./record-batch.ts";
 import { produceRequest } from "./requests.ts";
 import { pause, pauseMs } from "./retry.ts";
 import type { Connection, KafkaSession } from "./session.ts";
@@ -177,7 +183,7 @@ export class PartitionTransactions {
               producerId: BigInt(identity.producerId),
               producerEpoch: identity.producerEpoch,
               sequence: this.#sequences.get(`${topic}/${partition}`) ?? 0,
-              timestamp: now(),
+              timestamp: sendingTime(now()),
               transactional: true,
             };
             return { topic, partition, batch: sealBatch(packed, seal) };
