@@ -1,8 +1,9 @@
 /**
  * The epochs that a buffer holds, oldest first, and how their sequences lie on its positions. Pure.
  *
- * A chapter begins behind the position `base`: `sequence = position - base`. Chapters are never changed, only added;
- * those whose events are all released are forgotten when a new one is added.
+ * A chapter holds the positions behind `after`, and `sequence = position - base`. Both are the same where the buffer saw
+ * the epoch begin. Chapters are never changed, only added; those whose events are all released are forgotten when a new
+ * one is added.
  */
 import assert from "node:assert";
 import type { Epoch } from "../../events/ids.ts";
@@ -12,6 +13,7 @@ import { FORMAT_1_SEED, frameSeed } from "./frame.core.ts";
 export interface Chapter {
   readonly epoch: Epoch;
   readonly base: number;
+  readonly after: number;
   /** Format of its frames' checksums. */
   readonly format: 1 | 2;
 }
@@ -22,13 +24,13 @@ export type Chapters = readonly Chapter[];
 export function chapterOf(chapters: Chapters, position: number): Chapter {
   let found = chapters[0];
   assert(found, "a buffer has at least one chapter");
-  for (const chapter of chapters) if (chapter.base < position) found = chapter;
+  for (const chapter of chapters) if (chapter.after < position) found = chapter;
   return found;
 }
 
 /** Last position that belongs to the chapter; Infinity for the newest. */
 export function endOf(chapters: Chapters, chapter: Chapter): number {
-  return chapters[chapters.indexOf(chapter) + 1]?.base ?? Number.POSITIVE_INFINITY;
+  return chapters[chapters.indexOf(chapter) + 1]?.after ?? Number.POSITIVE_INFINITY;
 }
 
 export function newest(chapters: Chapters): Chapter {
@@ -52,21 +54,24 @@ export function withChapter(
     const end = endOf(chapters, chapter);
     return Math.min(end, base) > released;
   });
-  return [...kept, { epoch, base, format: 2 }];
+  return [...kept, { epoch, base, after: base, format: 2 }];
 }
 
 export function encodeChapters(chapters: Chapters): string {
-  return chapters.map(({ epoch, base, format }) => `${epoch}:${base}:${format}`).join(" ");
+  return chapters
+    .map(({ epoch, base, after, format }) => `${epoch}:${base}:${after}:${format}`)
+    .join(" ");
 }
 
 /** @returns undefined where the text is not chapters */
 export function decodeChapters(text: string): Chapters | undefined {
   const chapters: Chapter[] = [];
   for (const part of text.split(" ")) {
-    const found = /^([0-9a-z]{10}):(-?\d{1,16}):([12])$/.exec(part);
+    const found = /^([0-9a-z]{10}):(-?\d{1,16}):(\d{1,16}):([12])$/.exec(part);
     const epoch = found?.[1] ?? "";
     if (!found || !isEpoch(epoch)) return undefined;
-    chapters.push({ epoch, base: Number(found[2]), format: Number(found[3]) === 1 ? 1 : 2 });
+    const [base, after] = [Number(found[2]), Number(found[3])];
+    chapters.push({ epoch, base, after, format: found[4] === "1" ? 1 : 2 });
   }
   return chapters;
 }

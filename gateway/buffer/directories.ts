@@ -1,7 +1,19 @@
 /** Whole directories of a store: copies that share what never changes, moves that are on disk when they resolve, sizes. */
 import { constants } from "node:fs";
-import { copyFile, link, mkdir, open, readdir, rename, rm, stat, statfs } from "node:fs/promises";
+import {
+  copyFile,
+  link,
+  mkdir,
+  open,
+  readdir,
+  readFile,
+  rename,
+  rm,
+  stat,
+  statfs,
+} from "node:fs/promises";
 import { dirname, join } from "node:path";
+import { nextFileNumber } from "./level-manifest.core.ts";
 
 /** Makes what was created, renamed or removed in a directory durable. */
 export async function syncDirectory(directory: string): Promise<void> {
@@ -43,23 +55,37 @@ export async function removeDirectory(directory: string): Promise<void> {
 }
 
 /**
- * Secures a store as it is: tables are hard-linked, because LevelDB never changes them; everything else is copied. On
- * disk when it resolves, whole or not there at all. Where the disk has no room for a copy the file is linked too: LevelDB
- * only reads an older log or manifest, and writes new ones.
+ * Secures a store as it is: tables are hard-linked, because LevelDB never changes them, and takes no number twice that
+ * its MANIFEST knows of; everything else is copied. On disk when it resolves, whole or not there at all. Where the disk
+ * has no room for a copy the file is linked too: LevelDB only reads an older log or manifest, and writes new ones.
  */
 export async function secureCopy(from: string, to: string): Promise<void> {
   const making = `${to}.new`;
   await removeDirectory(making);
   await mkdir(making, { recursive: true });
+  const next = await nextFile(from);
   for (const name of await readdir(from)) {
     // The lock is a file that says nothing, and LevelDB's own notes are of no use.
     if (name === "LOCK" || name === "LOG" || name === "LOG.old") continue;
     const [source, target] = [join(from, name), join(making, name)];
-    if (/\.(ldb|sst)$/.test(name)) await linkOrCopy(source, target);
+    if (/^\d+\.(ldb|sst)$/.test(name) && Number.parseInt(name, 10) < next)
+      await linkOrCopy(source, target);
     else await copyOrLink(source, target);
   }
   await syncDirectory(making);
   await moveDirectory(making, to);
+}
+
+/** @returns from which number on LevelDB may make files anew; 0 where that cannot be told */
+async function nextFile(store: string): Promise<number> {
+  try {
+    const current = (await readFile(join(store, "CURRENT"), "latin1")).trim();
+    if (!/^MANIFEST-\d+$/.test(current)) return 0;
+    return nextFileNumber(await readFile(join(store, current)));
+  } catch {
+    // What cannot be read is for LevelDB to tell; until then nothing is taken for safe.
+    return 0;
+  }
 }
 
 async function linkOrCopy(source: string, target: string): Promise<void> {

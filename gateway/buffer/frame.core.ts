@@ -232,10 +232,25 @@ function laterFrameAt(
   const end = at + HEADER_BYTES + view.readUInt32LE(at + 4);
   // Nearly every byte that does not begin a frame fails here, and costs nothing.
   if (end > view.length || TYPES_BY_CODE[view[at + 8] as number] === undefined) return undefined;
+  const wanted = crcBefore(view.subarray(at + 4, end), view.readUInt32LE(at));
   const to = Math.min(last, position + MAX_HIDDEN);
   for (let candidate = position + 1; candidate <= to; candidate += 1) {
-    const framed = frameAt(view, at, candidate, seed);
-    if (framed) return framed;
+    if (positionCrc(candidate, seed) === wanted) return frameAt(view, at, candidate, seed);
   }
   return undefined;
+}
+
+/** For each highest byte of an entry of the table, which entry that is: what running a CRC backwards takes. */
+const CRC_BACK = Uint8Array.from({ length: 256 }, (_, high) =>
+  CRC_TABLE.findIndex((entry) => entry >>> 24 === high),
+);
+
+/** What the checksum was before these bytes, if it is `crc` behind them: one pass in the place of one for each position. */
+function crcBefore(bytes: Buffer, crc: number): number {
+  let state = ~crc;
+  for (let i = bytes.length - 1; i >= 0; i -= 1) {
+    const index = CRC_BACK[state >>> 24] as number;
+    state = ((state ^ (CRC_TABLE[index] as number)) << 8) | (index ^ (bytes[i] as number));
+  }
+  return ~state >>> 0;
 }

@@ -60,7 +60,7 @@ export async function inspectStore(store: Store, mark: ReadMark | undefined): Pr
     if (error instanceof BufferError) throw error;
     tell(`LevelDB cannot read it: ${(error as Error).message}`);
   }
-  if (mark && chapters) compare(mark, chapters, accepted, tell);
+  if (mark && chapters) compare(mark, chapters, { accepted, released }, tell);
   const lost = !mark && format === FORMAT && clean !== accepted;
   const renew = lost ? "salvage" : mark?.copied ? "restored" : undefined;
   return { format, chapters, released, accepted, groups, damage, renew };
@@ -91,7 +91,7 @@ async function scan(
 function compare(
   mark: ReadMark,
   chapters: Chapters,
-  accepted: number,
+  { accepted, released }: { readonly accepted: number; readonly released: number },
   tell: (finding: string) => void,
 ): void {
   const { epoch } = newest(mark.chapters);
@@ -99,5 +99,7 @@ function compare(
     tell(`it is another store: the epoch ${epoch} that was being written is not in it`);
   } else if (accepted < mark.accepted) {
     tell(`records ${accepted + 1} to ${mark.accepted} were acknowledged and are not there`);
+  } else if (released < mark.released) {
+    tell(`records up to ${mark.released} were released, the cursor stands at ${released}`);
   }
 }

@@ -90,14 +90,15 @@ function varstring(batch: Buffer, from: number): { bytes: Buffer; end: number } 
   return { bytes: batch.subarray(length.end, end), end };
 }
 
-/** A LevelDB varint32. @returns undefined where none is complete */
+/** A LevelDB varint of at most so many bits. @returns undefined where none is complete */
 export function varint(
   bytes: Buffer,
   from: number,
+  bits = 32,
 ): { readonly value: number; readonly end: number } | undefined {
   let value = 0;
   let at = from;
-  for (let shift = 0; shift <= 28; shift += 7) {
+  for (let shift = 0; shift < bits; shift += 7) {
     const byte = bytes[at];
     if (byte === undefined) return undefined;
     value += (byte & 0x7f) * 2 ** shift;

@@ -82,6 +82,7 @@ interface Live {
   readonly mark: MarkFile;
   readonly chapters: Chapters;
   accepted: number;
+  released: number;
 }
 
 export class LevelStorage implements GroupStorage {
@@ -111,6 +112,7 @@ export class LevelStorage implements GroupStorage {
     if (change.released !== undefined) putMeta(batch, { released: change.released });
     putNotes(batch, change.notes);
     await batch.write({ sync: true });
+    if (change.released !== undefined) this.#opened().released = change.released;
   }
 
   async confirm(accepted: number, released: number): Promise<void> {
@@ -149,6 +151,8 @@ export class LevelStorage implements GroupStorage {
         const batch = live.store.batch();
         putMeta(batch, { clean: live.accepted });
         await batch.write({ sync: true });
+        const { chapters, accepted, released } = live;
+        await live.mark.write({ chapters, accepted, released });
       }
     } finally {
       await live.mark.close();
@@ -203,7 +207,7 @@ export class LevelStorage implements GroupStorage {
   async #create(): Promise<Opened> {
     const { directory, makeEpoch, stamp } = this.#options;
     const store = await openStore(directory, true);
-    const chapters: Chapters = [{ epoch: makeEpoch(), base: 0, format: 2 }];
+    const chapters: Chapters = [{ epoch: makeEpoch(), base: 0, after: 0, format: 2 }];
     const event = epochEvent(stamp(), { reason: "first-start" });
     const group = encodeGroup(1, seedOf(newest(chapters)), [event], frameBytes(event));
     const batch = store.batch();
@@ -251,7 +255,7 @@ export class LevelStorage implements GroupStorage {
       await store.close();
       throw error;
     }
-    this.#live = { store, mark, chapters, accepted };
+    this.#live = { store, mark, chapters, accepted, released };
     this.#readErrors = 0;
     return { chapters, accepted, released, groups, damage };
   }

@@ -145,7 +145,7 @@ async function readMeta1(store: Store): Promise<Meta> {
   const released = (await store.get(metaKey("released")))?.toString() ?? "0";
   return {
     format: 1,
-    chapters: isEpoch(epoch) ? [{ epoch, base: 0, format: 1 }] : undefined,
+    chapters: isEpoch(epoch) ? [{ epoch, base: 0, after: 0, format: 1 }] : undefined,
     released: /^\d{1,16}$/.test(released) ? Number(released) : undefined,
     clean: undefined,
   };

@@ -62,7 +62,7 @@ export class MemoryStorage implements GroupStorage {
     }
     const { disk } = this;
     if (disk.chapters.length === 0) {
-      disk.chapters = [{ epoch: this.#options.firstEpoch, base: 0, format: 2 }];
+      disk.chapters = [{ epoch: this.#options.firstEpoch, base: 0, after: 0, format: 2 }];
       const event = epochEvent(this.#options.stamp(), { reason: "first-start" });
       const seed = seedOf(newest(disk.chapters));
       disk.groups.set(1, encodeGroup(1, seed, [event], frameBytes(event)));
@@ -135,7 +135,7 @@ export class MemoryStorage implements GroupStorage {
 
   #seed(first: number): number {
     const { chapters } = this.disk;
-    return seedOf(chapters.findLast((chapter) => chapter.base < first) ?? newest(chapters));
+    return seedOf(chapters.findLast((chapter) => chapter.after < first) ?? newest(chapters));
   }
 
   #apply(change: Change): void {

@@ -73,10 +73,10 @@ export async function salvage(options: SalvageOptions): Promise<Salvaged> {
     const work = new Work(store);
     let chapters = mark?.chapters ?? side?.chapters ?? [];
     let found = await takeGroups(files, chapters, mark?.released ?? 0, work);
-    const all = allChapters(found.side.chapters, chapters);
-    if (all !== chapters) {
-      // The store has epochs that the mark does not know: another store was put here, or a later one.
-      chapters = all;
+    const own = found.side.chaptersWith(chapters);
+    if (own) {
+      // The store began an epoch that the mark had not heard of, or it is another store altogether.
+      chapters = own;
       found = await takeGroups(files, chapters, 0, work);
     }
     await work.flush();
@@ -103,9 +103,8 @@ async function filesIn(directories: readonly string[]): Promise<readonly Evidenc
     }
     for (const name of names) {
       const path = join(directory, name);
-      // A name of digits and the contents tell what it was, even where files changed places.
-      if (/\.log$/.test(name)) files.push({ path, kind: "log" });
-      else if (/\.(ldb|sst)$/.test(name)) files.push({ path, kind: "table" });
+      // Whatever its name: files may have changed places.
+      files.push({ path, kind: /\.(ldb|sst)$/.test(name) ? "table" : "log" });
     }
   }
   return files;
@@ -152,10 +151,31 @@ function* entriesOf(file: EvidenceFile, bytes: Buffer): Generator<RawEntry> {
 
 /** What a store knows beside its groups, the newest of each that is intact. */
 class Side {
-  chapters: Chapters | undefined;
+  /** Every list of epochs that was found, oldest first. */
+  readonly #chapters: Chapters[] = [];
+  /** Groups that are ours under the epochs that were tried. */
+  whole = 0;
   released: number | undefined;
   readonly notes = new Map<string, Uint8Array | undefined>();
   readonly #orders = new Map<string, number>();
+
+  get chapters(): Chapters | undefined {
+    return this.#chapters.at(-1);
+  }
+
+  /**
+   * The epochs to try in the place of these: a list that goes on from them; any other only where nothing was found
+   * under these, for then this is another store, and not one file of another among ours.
+   */
+  chaptersWith(tried: Chapters): Chapters | undefined {
+    const last = tried.at(-1)?.epoch;
+    const longer = this.#chapters.findLast((list) =>
+      list.some(({ epoch }, i) => epoch === last && i + 1 < list.length),
+    );
+    if (longer) return longer;
+    const known = (list: Chapters) => tried.some(({ epoch }) => epoch === list.at(-1)?.epoch);
+    return this.whole === 0 ? this.#chapters.findLast((list) => !known(list)) : undefined;
+  }
 
   take(entry: RawEntry): void {
     const kind = entry.key[0];
@@ -163,20 +183,23 @@ class Side {
     const name = entry.key.toString();
     const content = entry.value && unsealed(entry.key, entry.value);
     if (entry.value && !content && !this.#takeFormat1(name, entry.value)) return;
-    if ((this.#orders.get(name) ?? -1) > entry.order) return;
+    // Of epochs every list counts: a table of another store brings its own, under the same name.
+    if (name !== "mchapters" && (this.#orders.get(name) ?? -1) > entry.order) return;
     this.#orders.set(name, entry.order);
     if (kind === 0x6e) this.notes.set(name.slice(1), content && new Uint8Array(content));
     else if (content) this.#takeMeta(name.slice(1), content.toString());
   }
 
   #takeMeta(name: string, text: string): void {
-    if (name === "chapters") this.chapters = decodeChapters(text) ?? this.chapters;
+    const chapters = name === "chapters" ? decodeChapters(text) : undefined;
+    if (chapters) this.#chapters.push(chapters);
     if (name === "released" && /^\d{1,16}$/.test(text)) this.released = Number(text);
   }
 
   #takeFormat1(name: string, value: Buffer): boolean {
     const text = value.toString();
-    if (name === "mepoch" && !this.chapters) this.chapters = decodeChapters(`${text}:0:1`);
+    const chapters = name === "mepoch" ? decodeChapters(`${text}:0:0:1`) : undefined;
+    if (chapters) this.#chapters.unshift(chapters);
     else if (name === "mreleased" && /^\d{1,16}$/.test(text)) this.released = Number(text);
     return name === "mepoch" || name === "mreleased";
   }
@@ -188,13 +211,6 @@ async function readSide(files: readonly EvidenceFile[]): Promise<Side> {
     for (const entry of entriesOf(file, await readPastFaults(file.path))) side.take(entry);
   }
   return side;
-}
-
-/** The store's epochs and the mark's: one continues the other, or they have nothing in common and the store's count. */
-function allChapters(own: Chapters | undefined, marked: Chapters): Chapters {
-  const newestOwn = own?.at(-1)?.epoch;
-  if (!own || newestOwn === undefined) return marked;
-  return marked.some(({ epoch }) => epoch === newestOwn) ? marked : own;
 }
 
 const STRAY_PREFIX = "s";
@@ -260,6 +276,7 @@ async function takeGroups(
       const seed = seedOf(chapterOf(chapters, first));
       const { frames, intact } = decodeGroup(first, seed, entry.value);
       if (intact && !entry.cut) {
+        side.whole += 1;
         if ((frames.at(-1)?.position ?? 0) > released) {
           await work.putWhole(first, frames, entry.value);
         }
@@ -286,6 +303,8 @@ async function finish(
   let chapters = known;
   let covered = released;
   let saved = 0;
+  /** Where groups were put during the walk, which goes over what stood there before. */
+  const rewritten = new Set<number>();
 
   const declare = async (from: number, to: number) => {
     for (const part of splitByChapter(chapters, from, to)) {
@@ -304,8 +323,9 @@ async function finish(
     const fresh = frames.filter(({ position, span }) => position - span >= covered);
     const begin = fresh[0];
     const last = fresh.at(-1);
-    const whole = fresh.length === frames.length;
-    if (!stray && !whole) removeGroup(work.batch(), first);
+    // Under a key of ours there may be a group that is not: then nothing of it is fresh, and it goes.
+    const whole = frames.length > 0 && fresh.length === frames.length;
+    if (!stray && !whole && !rewritten.has(first)) removeGroup(work.batch(), first);
     if (!begin || !last) continue;
     const from = begin.position - begin.span + 1;
     if (from > covered + 1) await declare(covered + 1, from - 1);
@@ -313,6 +333,7 @@ async function finish(
       const bytes = fresh.reduce((sum, frame) => sum + frameBytes(frame), 0);
       const kept = encodeGroup(from, seed, fresh, bytes);
       putGroup(work.batch(), from, kept);
+      rewritten.add(from);
       await work.wrote(kept.length);
     }
     covered = last.position;
@@ -322,7 +343,12 @@ async function finish(
   if (mark && foreign(mark, known)) {
     // What this gateway had acknowledged went with its store; it is declared behind what the other one holds.
     const { epoch, base } = newest(mark.chapters);
-    const moved = { epoch, base: covered - (mark.released - base), format: 2 as const };
+    const moved = {
+      epoch,
+      base: covered - (mark.released - base),
+      after: covered,
+      format: 2 as const,
+    };
     chapters = [...known, moved];
     const to = covered + mark.accepted - mark.released;
     if (to > covered) await declare(covered + 1, to);

@@ -1,0 +1,391 @@
+/**
+ * Every kind of file of a buffer flipped, cut, zeroed, swapped and deleted: it always starts, gives back nothing but
+ * what was acknowledged, and what it declares lost is what is not there any more.
+ */
+import { existsSync, mkdtempSync, readdirSync, statSync } from "node:fs";
+import { cp, open, readFile, rename, rm, truncate, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, describe, expect, test } from "vitest";
+import { decodeEvent } from "../../events/codec.ts";
+import { makeEpoch } from "../../events/ids.ts";
+import { event, STAMP } from "./conformance.ts";
+import { LevelBuffer } from "./leveldb.ts";
+import type { BufferedEvent } from "./port.ts";
+
+const ALL = { events: 1_000_000, bytes: Number.POSITIVE_INFINITY };
+/** Enough for one table of LevelDB and a log of half a megabyte behind it. */
+const READINGS = 3200;
+const RELEASED = 500;
+/** In the last groups of a store: the largest number that a damaged sector can take with it. */
+const GROUP = 37;
+
+const cleanups: (() => Promise<unknown>)[] = [];
+afterEach(async () => {
+  for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
+});
+
+function temporary(): string {
+  const directory = mkdtempSync(join(tmpdir(), "tidegate-damage-"));
+  cleanups.push(() => rm(directory, { recursive: true, force: true }));
+  return directory;
+}
+
+let epochs = 0;
+async function opened(root: string, createIfMissing = false): Promise<LevelBuffer> {
+  const buffer = new LevelBuffer({
+    directory: join(root, "buffer"),
+    createIfMissing,
+    makeEpoch: () => {
+      epochs += 1;
+      return makeEpoch(Uint8Array.from({ length: 10 }, (_, i) => (epochs >> (5 * i)) & 31));
+    },
+    stamp: () => STAMP,
+    capacityBytes: 1e9,
+    policy: "refuse",
+    freeFloorBytes: 0,
+    commitWindowMs: 0,
+  });
+  cleanups.push(() => buffer.stop());
+  await buffer.start();
+  return buffer;
+}
+
+const hex = (value: Uint8Array) => Buffer.from(value).toString("hex");
+
+/** What was acknowledged and not released, by event id. */
+type Acknowledged = Map<string, string>;
+
+/** A buffer that was used and stopped. @param onHalf is given the directory while half of it was written */
+async function used(onHalf?: (root: string) => Promise<void>) {
+  const root = temporary();
+  const buffer = await opened(root, true);
+  const { epoch } = buffer.stats();
+  const acknowledged: Acknowledged = new Map();
+  let halved = false;
+  for (let sequence = 2; sequence <= READINGS; ) {
+    const group = Array.from({ length: 1 + (sequence % GROUP) }, (_, i) =>
+      event(`device-${sequence + i}-${"x".repeat(1500)}`),
+    );
+    const { from } = await buffer.append(group);
+    group.forEach((each, i) => {
+      if (from + i > RELEASED) acknowledged.set(`${epoch}-${from + i}`, hex(each.value));
+    });
+    sequence += group.length;
+    if (!halved && sequence > READINGS / 2) {
+      halved = true;
+      await onHalf?.(root);
+    }
+  }
+  await buffer.release(RELEASED);
+  await buffer.stop();
+  return { root, epoch, acknowledged };
+}
+
+interface Verdict {
+  readonly present: number;
+  readonly declared: number;
+}
+
+/** Compares what a buffer gives with what was acknowledged. @throws where the promise is broken */
+function judge(acknowledged: Acknowledged, events: readonly BufferedEvent[]): Verdict {
+  const present = new Set<string>();
+  const declared = new Set<string>();
+  for (const { epoch, sequence, type, value } of events) {
+    const id = `${epoch}-${sequence}`;
+    if (type === "tidegate.loss") {
+      const { from, to } = decodeEvent(type, value);
+      for (let lost = from; lost <= to; lost += 1) declared.add(`${epoch}-${lost}`);
+    } else if (acknowledged.has(id)) {
+      if (acknowledged.get(id) !== hex(value)) throw new Error(`${id} has another value`);
+      present.add(id);
+    } else if (type === "tidegate.reading") throw new Error(`${id} was never acknowledged`);
+  }
+  for (const id of acknowledged.keys()) {
+    if (present.has(id) && declared.has(id)) throw new Error(`${id} is there and declared lost`);
+    if (!present.has(id) && !declared.has(id)) throw new Error(`${id} is lost and not declared`);
+  }
+  const lost = [...declared].filter((id) => acknowledged.has(id)).length;
+  return { present: present.size, declared: lost };
+}
+
+/** Starts on what is there, judges it, uses it and starts once more. */
+async function survive(root: string, acknowledged: Acknowledged) {
+  const first = await opened(root);
+  const stats = first.stats();
+  const { released } = stats.positions;
+  const verdict = judge(acknowledged, await first.read(released, ALL));
+  expect(stats.state).toBe("open");
+  expect(stats.lost.damage).toBe(verdict.declared);
+  const { to } = await first.append([event("afterwards")]);
+  acknowledged.set(`${stats.epoch}-${to}`, hex(event("afterwards").value));
+  await first.stop();
+  // What was salvaged is whole: the next start finds nothing and begins no epoch.
+  const second = await opened(root);
+  expect(second.stats()).toMatchObject({ epoch: stats.epoch, accepted: to, lost: { damage: 0 } });
+  const events = await second.read(released, ALL);
+  expect(judge(acknowledged, events)).toEqual({ ...verdict, present: verdict.present + 1 });
+  return { ...verdict, epoch: stats.epoch, events };
+}
+
+const KINDS = {
+  log: /\.log$/,
+  table: /\.ldb$/,
+  manifest: /^MANIFEST/,
+  current: /^CURRENT$/,
+} as const;
+type Kind = keyof typeof KINDS | "mark";
+
+function fileOf(root: string, kind: Kind): string {
+  if (kind === "mark") return join(root, "buffer.mark");
+  const store = join(root, "buffer");
+  // LevelDB leaves an empty log or two behind: the largest file is the one that matters.
+  const [name] = readdirSync(store)
+    .filter((each) => KINDS[kind].test(each))
+    .sort((a, b) => statSync(join(store, b)).size - statSync(join(store, a)).size);
+  if (!name) throw new Error(`the store has no ${kind}`);
+  return join(store, name);
+}
+
+async function flip(path: string, at: number): Promise<void> {
+  const bytes = await readFile(path);
+  bytes[at] = (bytes[at] ?? 0) ^ 0x40;
+  await writeInPlace(path, bytes, 0);
+}
+
+async function zero(path: string, at: number, length: number): Promise<void> {
+  await writeInPlace(path, Buffer.alloc(length), at);
+}
+
+/** As a disk decays: the file stays the file that it is. */
+async function writeInPlace(path: string, bytes: Buffer, at: number): Promise<void> {
+  const file = await open(path, "r+");
+  await file.write(bytes, 0, bytes.length, at);
+  await file.close();
+}
+
+/** A damage, and how many readings it may take with it at most. */
+interface Case {
+  readonly name: string;
+  readonly kind: Kind;
+  readonly mayLose: number;
+  damage(path: string, size: number): Promise<void>;
+}
+
+const everywhere = (kind: Kind, mayLose: number): Case[] =>
+  [0.02, 0.31, 0.5, 0.77, 0.98].map((place) => ({
+    name: `a flipped bit at ${place} of the ${kind}`,
+    kind,
+    mayLose,
+    damage: (path, size) => flip(path, Math.floor(size * place)),
+  }));
+
+const CASES: readonly Case[] = [
+  ...everywhere("log", GROUP),
+  ...everywhere("table", GROUP),
+  ...everywhere("manifest", 0),
+  ...everywhere("current", 0),
+  ...everywhere("mark", 0),
+  ...(["log", "table"] as const).flatMap((kind): Case[] => [
+    {
+      name: `a zeroed sector in the ${kind}`,
+      kind,
+      mayLose: 2 * GROUP,
+      damage: (path, size) => zero(path, Math.floor(size / 2 / 512) * 512, 512),
+    },
+    {
+      name: `a ${kind} cut in half`,
+      kind,
+      mayLose: READINGS,
+      damage: (path, size) => truncate(path, Math.floor(size / 2)),
+    },
+    {
+      name: `a ${kind} without its last bytes`,
+      kind,
+      mayLose: GROUP,
+      damage: (path, size) => truncate(path, size - 60),
+    },
+    { name: `an empty ${kind}`, kind, mayLose: READINGS, damage: (path) => truncate(path, 0) },
+    { name: `a deleted ${kind}`, kind, mayLose: READINGS, damage: (path) => rm(path) },
+  ]),
+  ...(["manifest", "current", "mark"] as const).flatMap((kind): Case[] => [
+    { name: `a zeroed ${kind}`, kind, mayLose: 0, damage: (path, size) => zero(path, 0, size) },
+    {
+      name: `a ${kind} cut in half`,
+      kind,
+      mayLose: 0,
+      damage: (path, size) => truncate(path, Math.floor(size / 2)),
+    },
+    { name: `an empty ${kind}`, kind, mayLose: 0, damage: (path) => truncate(path, 0) },
+    { name: `a deleted ${kind}`, kind, mayLose: 0, damage: (path) => rm(path) },
+  ]),
+];
+
+describe("damage to the files of a buffer", () => {
+  test("an undamaged one is taken as it is", async () => {
+    const { root, epoch, acknowledged } = await used();
+    const present = acknowledged.size;
+    expect(await survive(root, acknowledged)).toMatchObject({ present, declared: 0, epoch });
+    expect(existsSync(join(root, "buffer.secured"))).toBe(false);
+  });
+
+  test.each(CASES)("$name", async ({ kind, mayLose, damage }) => {
+    const { root, acknowledged } = await used();
+    const path = fileOf(root, kind);
+    await damage(path, statSync(path).size);
+    const { declared, present } = await survive(root, acknowledged);
+    expect(declared).toBeLessThanOrEqual(mayLose);
+    if (mayLose < READINGS) expect(present).toBeGreaterThan(0);
+  });
+
+  test.each([
+    ["log", "table"],
+    ["log", "manifest"],
+    ["current", "manifest"],
+  ] as const)("%s and %s have changed places", async (a, b) => {
+    const { root, acknowledged } = await used();
+    const [first, second] = [fileOf(root, a), fileOf(root, b)];
+    await rename(first, `${first}.moved`);
+    await rename(second, first);
+    await rename(`${first}.moved`, second);
+    expect((await survive(root, acknowledged)).declared).toBe(0);
+  });
+
+  test("a store that is gone is declared lost as a whole, and its epoch is closed", async () => {
+    const { root, epoch, acknowledged } = await used();
+    await rm(join(root, "buffer"), { recursive: true });
+    const declared = acknowledged.size;
+    const highest = Math.max(...[...acknowledged.keys()].map((id) => Number(id.split("-")[1])));
+    const after = await survive(root, acknowledged);
+    expect(after).toMatchObject({ present: 0, declared });
+    expect(after.epoch).not.toBe(epoch);
+    const opening = after.events.find((each) => each.epoch === after.epoch);
+    expect(decodeEvent("tidegate.epoch", opening?.value ?? Buffer.of())).toMatchObject({
+      ...{ reason: "salvage", previous: { epoch, highest } },
+    });
+  });
+
+  test("an older copy of the store put back: what came after it is declared, nothing counts anew under its numbers", async () => {
+    const copy = temporary();
+    const { root, epoch, acknowledged } = await used((half) =>
+      cp(join(half, "buffer"), join(copy, "buffer"), { recursive: true }),
+    );
+    await rm(join(root, "buffer"), { recursive: true });
+    await cp(join(copy, "buffer"), join(root, "buffer"), { recursive: true });
+    const after = await survive(root, acknowledged);
+    expect(after.epoch).not.toBe(epoch);
+    expect(after.declared).toBeGreaterThan(READINGS / 3);
+    expect(after.present).toBeGreaterThan(READINGS / 4);
+  });
+
+  test("an older copy of the whole data directory put back begins a new epoch behind what it holds", async () => {
+    const copy = temporary();
+    const { root, epoch } = await used((half) => cp(half, copy, { recursive: true }));
+    await rm(root, { recursive: true });
+    await cp(copy, root, { recursive: true });
+    const buffer = await opened(root);
+    const stats = buffer.stats();
+    expect(stats.epoch).not.toBe(epoch);
+    expect(stats.lost.damage).toBe(0);
+    const events = await buffer.read(0, ALL);
+    const opening = events.find((each) => each.epoch === stats.epoch);
+    expect(decodeEvent("tidegate.epoch", opening?.value ?? Buffer.of())).toMatchObject({
+      ...{ reason: "restored", previous: { epoch, highest: events.at(-2)?.sequence } },
+    });
+    await buffer.stop();
+    // Once it has its new epoch it is this directory's own.
+    expect((await opened(root)).stats().epoch).toBe(stats.epoch);
+  });
+
+  test("another gateway's store put here: its readings stay its epoch's, and what was here is declared", async () => {
+    const mine = await used();
+    const theirs = await used();
+    await rm(join(mine.root, "buffer"), { recursive: true });
+    await cp(join(theirs.root, "buffer"), join(mine.root, "buffer"), { recursive: true });
+    const both = new Map([...mine.acknowledged, ...theirs.acknowledged]);
+    expect(await survive(mine.root, both)).toMatchObject({
+      ...{ present: theirs.acknowledged.size, declared: mine.acknowledged.size },
+    });
+  });
+
+  test("a table of another gateway under the name of ours is no table of ours", async () => {
+    const mine = await used();
+    const theirs = await used();
+    await cp(fileOf(theirs.root, "table"), fileOf(mine.root, "table"));
+    const after = await survive(mine.root, mine.acknowledged);
+    expect(after.declared).toBeGreaterThan(0);
+    expect(after.present).toBeGreaterThan(0);
+  });
+
+  test("the damaged original is kept, the newest two of them", async () => {
+    const { root, acknowledged } = await used();
+    const kept = () => readdirSync(join(root, "buffer.quarantine")).sort();
+    for (const expected of [["1"], ["1", "2"], ["2", "3"]]) {
+      await rm(fileOf(root, "current"));
+      await survive(root, acknowledged);
+      for (const cleanup of cleanups.splice(1)) await cleanup();
+      expect(kept()).toEqual(expected);
+    }
+    expect(readdirSync(join(root, "buffer.quarantine", "3")).some((n) => /\.ldb$/.test(n))).toBe(
+      true,
+    );
+  });
+
+  test("damage met while it is read is found there too: the readings before it go out, the rest is salvaged", async () => {
+    const { root, acknowledged } = await used();
+    const buffer = await opened(root);
+    const table = fileOf(root, "table");
+    // Where the table is mapped, the running store sees it at once.
+    await flip(table, Math.floor(statSync(table).size / 2));
+    const events: BufferedEvent[] = [];
+    for (let after = RELEASED; after < buffer.stats().positions.accepted; ) {
+      const signal = AbortSignal.timeout(20_000);
+      await buffer.waitBeyond(after, signal);
+      const some = await buffer.read(after, { events: 100, bytes: 1e9 }).catch(() => []);
+      events.push(...some);
+      after = some.at(-1)?.position ?? after;
+    }
+    expect(judge(acknowledged, events).declared).toBeLessThanOrEqual(GROUP);
+    expect(buffer.stats().recoveries).toBe(1);
+  });
+
+  test.each(["missing", "changed", "undeclared", "overdeclared"])(
+    "the judge finds what is %s",
+    async (fault) => {
+      const { root, epoch, acknowledged } = await used();
+      const events = [...(await (await opened(root)).read(RELEASED, ALL))];
+      const [some] = events.splice(100, 1);
+      if (!some) throw new Error("no event");
+      if (fault === "changed") events.push({ ...some, value: event("other").value });
+      if (fault === "undeclared") acknowledged.set(`${epoch}-999999`, "00");
+      if (fault === "overdeclared") acknowledged.set(`${some.epoch}-${some.sequence}`, "00");
+      expect(() => judge(acknowledged, events)).toThrow(/lost and not declared|another value/);
+    },
+  );
+
+  test.each(["clean", "killed"])(
+    "a store of format 1 is read and goes on under its epoch (%s)",
+    async (which) => {
+      const root = temporary();
+      const fixture = join(import.meta.dirname, "..", "..", "test", "fixtures", "buffer-v1", which);
+      await cp(fixture, join(root, "buffer"), { recursive: true });
+      await writeFile(join(root, "buffer", "LOCK"), "");
+      const buffer = await opened(root);
+      const { epoch, accepted, released } = buffer.stats();
+      expect({ epoch, accepted, released }).toEqual(
+        which === "clean"
+          ? { epoch: "3333333333", accepted: 57, released: 9 }
+          : { epoch: "3333333333", accepted: 70, released: 20 },
+      );
+      const numbers = (await buffer.read(released, ALL)).map(({ type, value }) => {
+        const { metrics } = decodeEvent(type as "tidegate.reading", value);
+        return metrics.n;
+      });
+      expect(numbers).toEqual(Array.from({ length: accepted - released }, (_, i) => released + i));
+      await buffer.append([event("new")]);
+      await buffer.stop();
+      const again = await opened(root);
+      expect(again.stats()).toMatchObject({ epoch, accepted: accepted + 1, lost: { damage: 0 } });
+    },
+  );
+});

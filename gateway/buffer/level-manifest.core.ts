@@ -1,0 +1,85 @@
+/**
+ * What number LevelDB will give to the next file of a store, from its MANIFEST. Pure.
+ *
+ * It matters because LevelDB writes a file anew without asking whether one of that name is there. After a MANIFEST that
+ * lost its end, that is a table full of readings. So a table may only be secured by a hard link if no file of its
+ * number can be made again.
+ *
+ * Source: LevelDB 1.20, db/version_edit.cc (tags), doc/log_format.md (records with masked CRC-32C).
+ */
+import { varint, viewOf } from "./level-log.core.ts";
+
+const BLOCK_BYTES = 32 * 1024;
+const RECORD_HEADER_BYTES = 7;
+const FULL = 1;
+const FIRST = 2;
+const LAST = 4;
+
+const CRC32C_TABLE = Uint32Array.from({ length: 256 }, (_, byte) => {
+  let crc = byte;
+  for (let bit = 0; bit < 8; bit += 1) crc = crc & 1 ? (crc >>> 1) ^ 0x82f63b78 : crc >>> 1;
+  return crc;
+});
+
+function maskedCrc32c(bytes: Uint8Array): number {
+  let crc = ~0;
+  for (const byte of bytes) crc = (CRC32C_TABLE[(crc ^ byte) & 0xff] as number) ^ (crc >>> 8);
+  const value = ~crc >>> 0;
+  return (((value >>> 15) | (value << 17)) + 0xa282ead8) >>> 0;
+}
+
+/** @returns the number from which on files may be made anew; 0 where nothing of the MANIFEST can be read */
+export function nextFileNumber(manifest: Uint8Array): number {
+  let next = 0;
+  for (const edit of intactRecords(viewOf(manifest))) next = nextFileOf(edit) ?? next;
+  return next;
+}
+
+/** The records before the first that is not intact: more LevelDB does not read either. */
+function* intactRecords(log: Buffer): Generator<Buffer> {
+  let parts: Buffer[] = [];
+  for (let block = 0; block < log.length; block += BLOCK_BYTES) {
+    const end = Math.min(block + BLOCK_BYTES, log.length);
+    for (let at = block; at + RECORD_HEADER_BYTES <= end; ) {
+      const length = log.readUInt16LE(at + 4);
+      const type = log[at + 6] as number;
+      const content = at + RECORD_HEADER_BYTES;
+      if (type < FULL || type > LAST || content + length > end) return;
+      if (log.readUInt32LE(at) !== maskedCrc32c(log.subarray(at + 6, content + length))) return;
+      if (type === FULL || type === FIRST) parts = [];
+      parts.push(log.subarray(content, content + length));
+      if (type === FULL || type === LAST) yield Buffer.concat(parts);
+      at = content + length;
+    }
+  }
+}
+
+/** A field of an edit: its tag, then numbers and strings by the tag. */
+const FIELDS: Readonly<Record<number, string>> = {
+  1: "s", // comparator
+  2: "n", // log number
+  3: "n", // next file number
+  4: "n", // last sequence
+  5: "ns", // compaction pointer: level, key
+  6: "nn", // deleted file: level, number
+  7: "nnnss", // new file: level, number, size, smallest, largest
+  9: "n", // previous log number
+};
+const NEXT_FILE = 3;
+
+function nextFileOf(edit: Buffer): number | undefined {
+  let next: number | undefined;
+  for (let at = 0; at < edit.length; ) {
+    const tag = varint(edit, at);
+    const fields = tag && FIELDS[tag.value];
+    if (!tag || !fields) return next;
+    at = tag.end;
+    for (const field of fields) {
+      const number = varint(edit, at, 63);
+      if (!number) return next;
+      if (tag.value === NEXT_FILE) next = number.value;
+      at = number.end + (field === "s" ? number.value : 0);
+    }
+  }
+  return next;
+}
