@@ -1,114 +1,145 @@
 /**
- * How fast a backlog leaves the buffer: into the embedded log, and into a real Kafka (KAFKA_BROKERS, or one that is
- * started from Maven Central's jars). Also the memory with that backlog, and how long the buffer takes to open with it.
+ * How fast a backlog leaves the buffer: into the embedded log, and into a real Kafka beside a bare client, which sends
+ * batches that lie ready in memory through the same sink, with no buffer behind it. Alternating rounds of one run. Also
+ * what the buffer takes on the disk before and after: whether released space returns.
  *
- *   npm run bench -- drain [readings]
+ *   npm run bench -- drain [readings] [rounds]
+ *
+ * Kafka is KAFKA_BROKERS' first, or one that is started from Maven Central's jars.
  */
-import { mkdtempSync } from "node:fs";
-import { rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { cpSync, readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { pino } from "pino";
-import { encodeEvent } from "../events/codec.ts";
-import { type GatewayId, makeEpoch } from "../events/ids.ts";
-import { LevelBuffer } from "../gateway/buffer/leveldb.ts";
-import type { NewEvent } from "../gateway/buffer/port.ts";
-import { Forwarder } from "../gateway/forwarder/forwarder.ts";
-import { EmbeddedEventLog } from "../stream/embedded/embedded-event-log.ts";
-import { KafkaEventLog } from "../stream/kafka/kafka-event-log.ts";
-import type { EventLog } from "../stream/port.ts";
+import { setTimeout as pause } from "node:timers/promises";
 import { KafkaBroker } from "../test/kafka/kafka-broker.ts";
 import { kafkaJars } from "../test/kafka/kafka-jars.ts";
-import { table } from "./report.ts";
+import { runLoad } from "./load.ts";
+import type { PeerGatewayOptions, PeerGatewayReport } from "./peer-gateway.ts";
+import type { PeerClientResult } from "./peer-kafka-client.ts";
+import { ask, memoryMiB, startPeer, stopPeer, withDirectory } from "./processes.ts";
+import { median, ratios, table, verdict } from "./report.ts";
 
 const READINGS = Number(process.argv[2] ?? 300_000);
-const GROUP = 500;
-const logger = pino({ level: "silent" });
+const ROUNDS = Number(process.argv[3] ?? 3);
+/** How long the buffer may take to give space back after the last release. */
+const SETTLE_MS = 5000;
 
-function reading(i: number): NewEvent {
-  const time = Date.now();
-  const value = encodeEvent("tidegate.reading", {
-    received: time,
-    clock: "synced",
-    boot: "6f2d1c80-0b4e-4b7e-9a43-1e7f3b1d2c3a",
-    uptime: i,
-    device: `device-${i % 200}`,
-    metrics: { temperature: 20 + (i % 100) / 10, humidity: 40 + (i % 30), battery: 3.1 },
-  });
-  return { type: "tidegate.reading", time, value };
+interface Drained {
+  readonly perSecond: number;
+  readonly rssMiB: number;
+  readonly diskBefore: number;
+  readonly diskAfter: number;
 }
 
-function openBuffer(directory: string): LevelBuffer {
-  return new LevelBuffer({
-    directory,
-    createIfMissing: true,
-    makeEpoch: () => makeEpoch(new Uint8Array(10)),
-    stamp: () => ({ received: 1, clock: "synced", boot: "bench", uptime: 1 }),
-    capacityBytes: Number.MAX_SAFE_INTEGER,
-    policy: "refuse",
-    freeFloorBytes: 0,
-    commitWindowMs: 0,
-    logger,
-  });
-}
-
-async function drain(name: string, log: EventLog): Promise<Record<string, string | number>> {
-  const directory = mkdtempSync(join(tmpdir(), "tidegate-bench-"));
-  const filling = openBuffer(directory);
-  await filling.start();
-  for (let i = 0; i < READINGS; i += GROUP) {
-    await filling.append(Array.from({ length: GROUP }, (_, j) => reading(i + j)));
+function bytesBelow(directory: string): number {
+  let bytes = 0;
+  for (const entry of readdirSync(directory, { recursive: true, withFileTypes: true })) {
+    if (!entry.isFile()) continue;
+    // A store deletes files while it is looked at.
+    bytes += statSync(join(entry.parentPath, entry.name), { throwIfNoEntry: false })?.size ?? 0;
   }
-  await filling.stop();
+  return bytes;
+}
 
-  const opening = performance.now();
-  const buffer = openBuffer(directory);
-  await buffer.start();
-  const openMs = performance.now() - opening;
-  const rssMiB = process.memoryUsage.rss() / 1024 ** 2;
-
-  const topic = `bench-${process.pid}.events.v1`;
-  await log.start();
-  await log.createTopics([{ name: topic, partitions: 6, cleanup: "delete" }]);
-  const { accepted } = buffer.stats();
-  const forwarder = new Forwarder({
-    buffer,
-    log,
-    journal: { gateway: "gw-bench" as GatewayId, topic },
-    batchEvents: 1000,
-    batchBytes: 512 * 1024,
-    logger,
+/** A data directory with the backlog, made by the gateway itself. */
+async function fill(directory: string): Promise<void> {
+  const gateway = await startPeer("tidegate", "peer-gateway.ts", directory);
+  await runLoad({
+    ...{ port: gateway.port, connections: 50, window: 20, payloadBytes: 120 },
+    ...{ warmUpMs: 0, measureMs: 0, messages: READINGS },
   });
-  const begun = performance.now();
-  await forwarder.start();
-  while (buffer.stats().released < accepted) await new Promise((resolve) => setTimeout(resolve, 5));
-  const seconds = (performance.now() - begun) / 1000;
-  await forwarder.stop(1000);
-  await log.stop();
-  await buffer.stop();
-  await rm(directory, { recursive: true });
-  return {
-    into: name,
-    "readings/s": accepted / seconds,
-    "open with the backlog, ms": openMs,
-    "RSS with the backlog, MiB": rssMiB,
-  };
+  await stopPeer(gateway, "SIGTERM");
 }
 
-const rows = [];
-const directory = mkdtempSync(join(tmpdir(), "tidegate-bench-log-"));
-rows.push(await drain("embedded log", new EmbeddedEventLog({ directory, logger })));
-await rm(directory, { recursive: true });
-const jars = process.env.KAFKA_BROKERS ? undefined : await kafkaJars();
-if (jars && !jars.available) console.error(`no Kafka: ${jars.reason}`);
-else {
-  const broker = jars ? new KafkaBroker() : undefined;
-  await broker?.start();
-  const brokers = broker ? [broker.address] : (process.env.KAFKA_BROKERS ?? "").split(",");
-  rows.push(await drain("Apache Kafka", new KafkaEventLog({ brokers, clientId: "bench", logger })));
-  await broker?.stop();
+/** A gateway on a copy of the backlog, with a log: from the first release that is seen to the last. */
+async function drain(backlog: string, into: PeerGatewayOptions): Promise<Drained> {
+  return await withDirectory(async (directory) => {
+    cpSync(backlog, directory, { recursive: true });
+    const diskBefore = bytesBelow(directory);
+    const gateway = await startPeer("tidegate", "peer-gateway.ts", directory, JSON.stringify(into));
+    try {
+      let first: PeerGatewayReport | undefined;
+      let last = await ask<PeerGatewayReport>(gateway, "report");
+      const { accepted } = last;
+      while (last.released < accepted) {
+        if (last.released > 0) first ??= last;
+        await pause(5);
+        last = await ask<PeerGatewayReport>(gateway, "report");
+      }
+      if (!first) throw new Error("drained before anybody could look: take more readings");
+      const seconds = (last.at - first.at) / 1000;
+      const rssMiB = memoryMiB(gateway.pid, "VmHWM");
+      await pause(SETTLE_MS);
+      const perSecond = (last.released - first.released) / seconds;
+      return { perSecond, rssMiB, diskBefore, diskAfter: bytesBelow(directory) };
+    } finally {
+      await stopPeer(gateway);
+    }
+  });
 }
+
+/** The same batches from memory, in a process that has nothing else to do. */
+async function bareClient(broker: string): Promise<number> {
+  const peer = await startPeer("client", "peer-kafka-client.ts", broker, String(READINGS));
+  const { perSecond } = await ask<PeerClientResult>(peer, "send");
+  await stopPeer(peer);
+  return perSecond;
+}
+
+const jars = process.env.KAFKA_BROKERS ? undefined : await kafkaJars();
+const kafka = jars?.available ? new KafkaBroker() : undefined;
+await kafka?.start();
+const broker = kafka ? kafka.address : process.env.KAFKA_BROKERS?.split(",")[0];
+
+const embedded: Drained[] = [];
+const intoKafka: Drained[] = [];
+const bare: number[] = [];
+try {
+  await withDirectory(async (backlog) => {
+    await fill(backlog);
+    for (let i = 0; i < ROUNDS; i += 1) {
+      await withDirectory(async (log) => embedded.push(await drain(backlog, { embedded: log })));
+      if (broker === undefined) continue;
+      bare.push(await bareClient(broker));
+      intoKafka.push(await drain(backlog, { broker }));
+    }
+  });
+} finally {
+  await kafka?.stop();
+}
+
 console.log(
-  `a backlog of ${READINGS.toLocaleString("en")} readings of 3 metrics, batches of 1000\n`,
+  `a backlog of ${READINGS.toLocaleString("en")} readings of 120 B in batches of 1,000; ${ROUNDS} rounds in turn; medians\n`,
 );
-console.log(table(rows));
+const row = (into: string, drained: readonly Drained[]) => ({
+  into,
+  "readings/s": median(drained.map((d) => d.perSecond)),
+  "most MiB": median(drained.map((d) => d.rssMiB)),
+  "buffer on disk before, MiB": median(drained.map((d) => d.diskBefore)) / 1024 ** 2,
+  [`${SETTLE_MS / 1000} s after`]: median(drained.map((d) => d.diskAfter)) / 1024 ** 2,
+});
+const none = {
+  "most MiB": "",
+  "buffer on disk before, MiB": "",
+  [`${SETTLE_MS / 1000} s after`]: "",
+};
+console.log(
+  table([
+    row("embedded log", embedded),
+    ...(bare.length === 0
+      ? []
+      : [
+          row("Apache Kafka", intoKafka),
+          { into: "Apache Kafka, bare client", "readings/s": median(bare), ...none },
+        ]),
+  ]),
+);
+console.log();
+const perSecond = (drained: readonly Drained[]) => drained.map((d) => d.perSecond);
+console.log(
+  verdict("into the embedded log, readings/s", median(perSecond(embedded)), "at least", 100_000),
+);
+if (bare.length > 0) {
+  const share = median(ratios(perSecond(intoKafka), bare));
+  console.log(verdict("into Kafka / bare client, medians of the rounds", share, "at least", 0.8));
+} else
+  console.log(`  no Kafka: ${jars && !jars.available ? jars.reason : "KAFKA_BROKERS is empty"}`);
