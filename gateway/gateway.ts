@@ -81,7 +81,7 @@ export class Gateway {
   async start(): Promise<void> {
     if (this.#running) return;
     const { settings, dataDir, namespace, logger, log } = this.#options;
-    const identity = await loadIdentity(dataDir, settings.gateway_id);
+    const identity = await loadIdentity(dataDir, settings.gateway_id, logger);
     const watch = new ClockWatch({
       clock: this.#clock,
       mark: () => timeServiceMark(settings.clock.mark_file),

@@ -1,12 +1,19 @@
 /**
- * Who this gateway is, kept in its data directory beside the buffer.
+ * Who this gateway is, kept in its data directory beside the buffer, twice: the gateway starts whatever happens to one of
+ * the two files, and needs nobody for that.
  *
- * The file also remembers that the buffer was made: a buffer that is missing after that is a loss to be told, never a
+ * The files also remember that the buffer was made: a buffer that is missing after that is a loss to be told, never a
  * reason for a new empty one under sequences that were used before.
+ *
+ * The copy is written first and each is replaced whole, so a power cut leaves at least one. Where they differ the first
+ * counts, but that the buffer was made is believed of either. Where neither can be read, the damaged files are kept aside
+ * and the gateway goes on under the configured id, or a new one.
  */
 import { randomBytes } from "node:crypto";
-import { mkdir, open, readFile, rename } from "node:fs/promises";
+import { mkdir, open, readdir, readFile, rename } from "node:fs/promises";
 import { dirname, join } from "node:path";
+import { crc32 } from "node:zlib";
+import type { Logger } from "pino";
 import { type GatewayId, isGatewayId, makeGatewayId } from "../events/ids.ts";
 
 export interface Identity {
@@ -24,74 +31,195 @@ export class IdentityError extends Error {
   }
 }
 
+const FIRST = "gateway.json";
+const COPY = "gateway.json.copy";
+
+/** One of the two files as it was found. */
+interface Found {
+  readonly name: string;
+  /** Undefined where there is no file, or none that can be understood. */
+  readonly identity: Identity | undefined;
+  /** Why it cannot be understood; undefined where it can, or is not there. */
+  readonly fault: string | undefined;
+}
+
 /**
- * Reads the identity, or makes it at the first start.
+ * Reads the identity, or makes it at the first start. Mends what is damaged of it.
  * @param wanted the id from the configuration, where it sets one
+ * @throws IdentityError
  */
-export async function loadIdentity(dataDir: string, wanted?: string): Promise<Identity> {
+export async function loadIdentity(
+  dataDir: string,
+  wanted?: string,
+  logger?: Logger,
+): Promise<Identity> {
   try {
     await mkdir(dataDir, { recursive: true });
   } catch (error) {
     throw unwritable(dataDir, error as Error);
   }
-  const path = join(dataDir, "gateway.json");
-  let text: string | undefined;
-  try {
-    text = await readFile(path, "utf8");
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw unreadable(path, error as Error);
-  }
-  if (text === undefined) {
-    const gateway = wanted ?? makeGatewayId(randomBytes(8));
-    if (!isGatewayId(gateway)) throw new Error(`not a gateway id: ${gateway}`);
-    const made = { gateway, bufferMade: false };
-    await saveIdentity(dataDir, made);
-    return made;
-  }
-  const identity = parse(path, text);
-  if (wanted !== undefined && wanted !== identity.gateway) {
+  const files = [await look(dataDir, FIRST), await look(dataDir, COPY)] as const;
+  const kept = files[0].identity ?? files[1].identity;
+  if (!kept) return await make(dataDir, wanted, files, logger);
+  if (wanted !== undefined && wanted !== kept.gateway) {
     throw new IdentityError(
       "other_gateway",
-      `${dataDir} belongs to gateway ${identity.gateway}, the configuration says ${wanted}: its buffered readings would change their owner. Use another --data-dir for ${wanted}, or leave gateway_id out`,
+      `${dataDir} belongs to gateway ${kept.gateway}, the configuration says ${wanted}: its buffered readings would change their owner. Use another --data-dir for ${wanted}, or leave gateway_id out`,
     );
   }
+  const bufferMade = files.some(({ identity }) => identity?.bufferMade);
+  const identity = { gateway: kept.gateway, bufferMade };
+  if (files.every((file) => file.identity && same(file.identity, identity))) return identity;
+  await mend(dataDir, identity, files, logger);
   return identity;
 }
 
-/** Whole or not at all, and on disk before it resolves. */
+/** Whole or not at all, and on disk before it resolves; the copy first. */
 export async function saveIdentity(dataDir: string, identity: Identity): Promise<void> {
-  const path = join(dataDir, "gateway.json");
   try {
-    const file = await open(`${path}.new`, "w");
-    try {
-      const content = { gateway: identity.gateway, buffer_made: identity.bufferMade };
-      await file.writeFile(`${JSON.stringify(content, null, 2)}\n`);
-      await file.sync();
-    } finally {
-      await file.close();
-    }
-    await rename(`${path}.new`, path);
-    const directory = await open(dirname(path), "r");
-    try {
-      await directory.sync();
-    } finally {
-      await directory.close();
-    }
+    for (const name of [COPY, FIRST]) await write(dataDir, name, identity);
   } catch (error) {
     throw unwritable(dataDir, error as Error);
   }
 }
 
-function parse(path: string, text: string): Identity {
+async function write(dataDir: string, name: string, identity: Identity): Promise<void> {
+  const path = join(dataDir, name);
+  const file = await open(`${path}.new`, "w");
   try {
-    const { gateway, buffer_made } = JSON.parse(text) as Record<string, unknown>;
-    if (typeof gateway === "string" && isGatewayId(gateway) && typeof buffer_made === "boolean") {
-      return { gateway, bufferMade: buffer_made };
-    }
-    throw new Error("it does not hold an identity");
-  } catch (error) {
-    throw unreadable(path, error as Error);
+    const content = { gateway: identity.gateway, buffer_made: identity.bufferMade };
+    const text = JSON.stringify({ ...content, check: checkOf(identity) }, null, 2);
+    await file.writeFile(`${text}\n`);
+    await file.sync();
+  } finally {
+    await file.close();
   }
+  await rename(`${path}.new`, path);
+  await syncDirectory(dirname(path));
+}
+
+async function syncDirectory(path: string): Promise<void> {
+  const directory = await open(path, "r");
+  try {
+    await directory.sync();
+  } finally {
+    await directory.close();
+  }
+}
+
+function same(a: Identity, b: Identity): boolean {
+  return a.gateway === b.gateway && a.bufferMade === b.bufferMade;
+}
+
+/** Gives the other file what is known. A disk that is full now must not keep the gateway from starting. */
+async function mend(
+  dataDir: string,
+  identity: Identity,
+  files: readonly Found[],
+  logger: Logger | undefined,
+): Promise<void> {
+  const faults = files.flatMap(({ name, fault }) => (fault ? [`${name}: ${fault}`] : []));
+  const [first, copy] = files;
+  if (!first?.identity && !first?.fault) faults.push(`${FIRST} was not there`);
+  if (first?.identity && copy?.identity && first.identity.gateway !== copy.identity.gateway) {
+    faults.push(`${COPY} named ${copy.identity.gateway}`);
+  }
+  // Data of an earlier version have no copy yet; that is no fault.
+  if (faults.length > 0) {
+    logger?.warn(
+      { gateway: identity.gateway, faults },
+      "the gateway's identity was damaged and is written again from its other file",
+    );
+  }
+  try {
+    await saveIdentity(dataDir, identity);
+  } catch (error) {
+    logger?.error(
+      { reason: (error as Error).message },
+      "the gateway's identity stands in one file only",
+    );
+  }
+}
+
+/** Of a first start, or where nothing that can be read says whose data this is. */
+async function make(
+  dataDir: string,
+  wanted: string | undefined,
+  files: readonly Found[],
+  logger: Logger | undefined,
+): Promise<Identity> {
+  const gateway = wanted ?? makeGatewayId(randomBytes(8));
+  if (!isGatewayId(gateway)) throw new Error(`not a gateway id: ${gateway}`);
+  const made = { gateway, bufferMade: await hasBuffer(dataDir) };
+  const damaged = files.filter(({ fault }) => fault !== undefined);
+  let aside: readonly string[] = [];
+  try {
+    aside = await keepAside(dataDir, damaged);
+  } catch (error) {
+    throw unwritable(dataDir, error as Error);
+  }
+  await saveIdentity(dataDir, made);
+  if (made.bufferMade || damaged.length > 0) {
+    const whose =
+      wanted === undefined ? "it has a new id from here on" : "it has the id of the configuration";
+    logger?.error(
+      { gateway, faults: damaged.map(({ name, fault }) => `${name}: ${fault}`), aside },
+      `nothing says any more which gateway this is: ${whose}, under which what is buffered goes out too; set gateway_id to name it`,
+    );
+  }
+  return made;
+}
+
+/** Whether there is anything of a buffer, or of what stands beside one. */
+async function hasBuffer(dataDir: string): Promise<boolean> {
+  const names = await readdir(dataDir);
+  return names.some((name) => name === "buffer" || name.startsWith("buffer."));
+}
+
+/** @returns the names that the damaged files have now */
+async function keepAside(dataDir: string, damaged: readonly Found[]): Promise<readonly string[]> {
+  const taken = new Set(await readdir(dataDir));
+  const aside: string[] = [];
+  for (const { name } of damaged) {
+    let number = 1;
+    while (taken.has(`${name}.damaged-${number}`)) number += 1;
+    const target = `${name}.damaged-${number}`;
+    await rename(join(dataDir, name), join(dataDir, target));
+    aside.push(target);
+  }
+  return aside;
+}
+
+/** @throws IdentityError `unreadable` where this user may not read it: that is no damage */
+async function look(dataDir: string, name: string): Promise<Found> {
+  const path = join(dataDir, name);
+  try {
+    return { name, identity: parse(await readFile(path, "utf8")), fault: undefined };
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    if (code === "ENOENT") return { name, identity: undefined, fault: undefined };
+    if (code === "EACCES" || code === "EPERM") throw unreadable(path, error as Error);
+    return { name, identity: undefined, fault: message };
+  }
+}
+
+/** One flipped bit makes another id of an id. */
+function checkOf({ gateway, bufferMade }: Identity): string {
+  return crc32(`${gateway} ${bufferMade}`).toString(16).padStart(8, "0");
+}
+
+/** Files of earlier versions have no `check`. */
+function parse(text: string): Identity {
+  const content = JSON.parse(text) as Record<string, unknown> | null;
+  const { gateway, buffer_made: bufferMade, check, ...other } = content ?? {};
+  if (typeof gateway === "string" && isGatewayId(gateway) && typeof bufferMade === "boolean") {
+    const identity = { gateway, bufferMade };
+    // A name that is not ours may be ours with a flipped bit.
+    const sound = Object.keys(other).length === 0;
+    if (sound && (check === undefined || check === checkOf(identity))) return identity;
+    throw new Error("it is not what was written");
+  }
+  throw new Error("it does not hold an identity");
 }
 
 function unwritable(dataDir: string, cause: Error): IdentityError {
@@ -105,7 +233,7 @@ function unwritable(dataDir: string, cause: Error): IdentityError {
 function unreadable(path: string, cause: Error): IdentityError {
   return new IdentityError(
     "unreadable",
-    `${path} cannot be read (${cause.message}). Restore it: it says which gateway the buffer beside it belongs to`,
+    `${path} cannot be read (${cause.message}). Give this user the right to it: it says which gateway the buffer beside it belongs to`,
     { cause },
   );
 }
