@@ -247,8 +247,11 @@ export class Connection extends Duplex implements PublishOwner {
   }
 
   #writeAcknowledgements(bytes: number): void {
-    // Not to the socket itself: what aedes wrote before stands in this stream's queue until the end of the turn.
-    if (bytes > 0) this.write(Buffer.from(acknowledgements.subarray(0, bytes)));
+    if (bytes === 0) return;
+    const copy = Buffer.from(acknowledgements.subarray(0, bytes));
+    // What aedes wrote before stands in this stream's queue until the end of the turn, and goes first.
+    if (this.writableLength > 0 || this.writableCorked > 0) this.write(copy);
+    else this.#socket.write(copy);
   }
 
   #isForSubscribers(publish: Publish): boolean {
