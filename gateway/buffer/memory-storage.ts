@@ -39,23 +39,31 @@ export class MemoryStorage implements GroupStorage {
   readonly #options: MemoryStorageOptions;
   #open = false;
   #broken = false;
+  #cut = false;
   /** How the next writes end, one each; those after them succeed. */
   readonly failures: Failure[] = [];
   /** The next marks that fail. */
   failMarks = 0;
   /** The next openings that fail, as on a full disk. */
   failOpens = 0;
+  /** The call by its number that fails, whatever it is; 0 for none. */
+  failCall = 0;
+  /** What a mark, or a compaction, waits for. */
+  holdMark: Promise<void> | undefined;
+  holdCompaction: Promise<void> | undefined;
+  diskSize: number;
   /** Calls in their order, for tests that ask what came before what. */
   readonly calls: string[] = [];
 
   constructor(options: MemoryStorageOptions, disk: MemoryDisk = memoryDisk()) {
     this.#options = options;
     this.disk = disk;
+    this.diskSize = options.diskBytes ?? Number.POSITIVE_INFINITY;
   }
 
   async open(): Promise<Opened> {
     assert(!this.#open, "a storage is opened once");
-    this.calls.push("open");
+    this.#called("open");
     if (this.failOpens > 0) {
       this.failOpens -= 1;
       throw new BufferError("unavailable", "the disk is full: planted");
@@ -86,7 +94,8 @@ export class MemoryStorage implements GroupStorage {
   async write(change: Change): Promise<void> {
     assert(this.#open && !this.#broken, "nothing is written after a failure");
     this.calls.push("write");
-    const failure = this.failures.shift();
+    if (this.#cut) return await new Promise(() => undefined);
+    const failure = this.calls.length === this.failCall ? "lost" : this.failures.shift();
     if (failure !== "lost") this.#apply(change);
     if (failure === undefined) return;
     this.#broken = true;
@@ -96,8 +105,10 @@ export class MemoryStorage implements GroupStorage {
   async confirm(accepted: number): Promise<void> {
     assert(this.#open, "the storage is open");
     this.calls.push("mark");
-    if (this.failMarks > 0) {
-      this.failMarks -= 1;
+    if (this.#cut) return await new Promise(() => undefined);
+    await this.holdMark;
+    if (this.failMarks > 0 || this.calls.length === this.failCall) {
+      this.failMarks = Math.max(0, this.failMarks - 1);
       this.#broken = true;
       throw new Error("the mark could not be written: planted");
     }
@@ -119,18 +130,30 @@ export class MemoryStorage implements GroupStorage {
   }
 
   async compact(): Promise<void> {
-    this.calls.push("compact");
+    this.#called("compact");
+    await this.holdCompaction;
   }
 
   async usage(): Promise<Usage> {
     let diskBytes = 0;
     for (const group of this.disk.groups.values()) diskBytes += group.length;
-    const size = this.#options.diskBytes ?? Number.POSITIVE_INFINITY;
-    return { diskBytes, freeBytes: size - diskBytes };
+    return { diskBytes, freeBytes: this.diskSize - diskBytes };
   }
 
   async close(): Promise<void> {
     this.#open = false;
+  }
+
+  /** From here on nothing reaches the disk, and nobody is told anything: what is on it is for the next storage. */
+  async cutPower(): Promise<void> {
+    this.#cut = true;
+  }
+
+  #called(name: string): void {
+    this.calls.push(name);
+    if (this.calls.length === this.failCall) {
+      throw new BufferError("unavailable", `${name} failed: planted`);
+    }
   }
 
   #seed(first: number): number {

@@ -9,6 +9,9 @@ export interface MemoryBufferOptions {
   readonly firstEpoch: Epoch;
   readonly capacityBytes: number;
   readonly policy?: FullPolicy;
+  readonly diskBytes?: number;
+  readonly freeFloorBytes?: number;
+  readonly commitWindowMs?: number;
   readonly stamp?: () => Stamp;
   readonly limits?: Partial<Limits>;
 }
@@ -24,13 +27,14 @@ export class MemoryBuffer extends GroupCommitBuffer {
 
   constructor(options: MemoryBufferOptions, disk: MemoryDisk = memoryDisk()) {
     const { firstEpoch, capacityBytes, policy = "refuse", stamp = () => STILL, limits } = options;
-    const storage = new MemoryStorage({ firstEpoch, stamp }, disk);
+    const size = options.diskBytes === undefined ? {} : { diskBytes: options.diskBytes };
+    const storage = new MemoryStorage({ firstEpoch, stamp, ...size }, disk);
     super({
       storage,
       capacityBytes,
       policy,
-      freeFloorBytes: 0,
-      commitWindowMs: 0,
+      freeFloorBytes: options.freeFloorBytes ?? 0,
+      commitWindowMs: options.commitWindowMs ?? 0,
       stamp,
       limits: { reopenDelayMs: 1, usageIntervalMs: 1_000_000, ...limits },
     });
