@@ -31,7 +31,7 @@ export async function tailRecords(
       kept = [];
     }
   }
-  kept.sort((a, b) => a.timestamp - b.timestamp || a.offset - b.offset);
+  kept = byTime(kept);
   if (Number.isFinite(request.last)) kept = request.last === 0 ? [] : kept.slice(-request.last);
   if (kept.length > 0) await onRecords(kept);
   if (!request.follow || signal.aborted) return;
@@ -47,6 +47,21 @@ export async function tailRecords(
     await new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve()));
   }
   await tail.stop();
+}
+
+/**
+ * Partitions merged by time of sending. Within a partition the order of the log stays, whatever the sender's clock did: a
+ * record counts as sent no earlier than the one before it.
+ */
+export function byTime(records: readonly StoredRecord[]): StoredRecord[] {
+  const latest = new Map<number, number>();
+  const timed = records.map((record) => {
+    const time = Math.max(record.timestamp, latest.get(record.partition) ?? record.timestamp);
+    latest.set(record.partition, time);
+    return { record, time };
+  });
+  // Array.sort keeps the order of what is equal, and records of one partition come in theirs.
+  return timed.sort((a, b) => a.time - b.time).map(({ record }) => record);
 }
 
 function startOf(range: PartitionRange, last: number): number {

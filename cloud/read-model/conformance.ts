@@ -141,6 +141,21 @@ export function readModelConformance(name: string, create: () => OrderedStore): 
       expect(await values({ gateway: "gw-two" })).toEqual([]);
     });
 
+    test("a gateway whose clock is far off was heard when the log heard it", async () => {
+      const model = await open();
+      const record = statusRecord("gw-one", "0000000001", 9);
+      let offset = 0;
+      const status = async (timestamp: number) => {
+        offset += 1;
+        await model.apply([{ ...record, offset, timestamp }]);
+        return (await model.gateways())[0]?.status;
+      };
+      const year = 365 * 24 * HOUR;
+      expect(await status(NOON + 1000)).toMatchObject({ time: NOON, started: NOON });
+      expect(await status(NOON + year)).toMatchObject({ time: NOON + year, started: NOON + year });
+      expect(await status(-1)).toMatchObject({ time: NOON });
+    });
+
     test("windows that are no longer kept go", async () => {
       const model = await open();
       const journal = new TestJournal();

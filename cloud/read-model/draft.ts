@@ -122,9 +122,11 @@ export class Draft {
     if (key === null) return;
     switch (topic) {
       case names.status: {
-        const status = read("tidegate.gateway-status", record);
-        if (status === undefined) return;
-        this.puts.set(`g/${key}`, record.value ?? undefined);
+        const told = read("tidegate.gateway-status", record);
+        if (told === undefined) return;
+        const status = told && heard(told, record);
+        const value = status === told ? record.value : status && encodeCbor(status);
+        this.puts.set(`g/${key}`, value ?? undefined);
         this.statuses.set(key, status ?? undefined);
         return;
       }
@@ -178,6 +180,19 @@ export class Draft {
 
 export function rollupKey(series: string, resolution: Resolution, window: number): string {
   return `w/${resolution}/${series}/${timeText(window)}`;
+}
+
+/** Beyond this a gateway's clock is off, not its link slow, ms. */
+const CLOCK_OFF_MS = 60_000;
+
+/**
+ * The status with the time at which the log got it, where the gateway's own clock is far off: whether its link is up must
+ * not go by a clock that shows 1970, or another year.
+ */
+function heard(status: GatewayStatus, { timestamp }: StoredRecord): GatewayStatus {
+  const off = timestamp - status.time;
+  if (timestamp <= 0 || Math.abs(off) <= CLOCK_OFF_MS) return status;
+  return { ...status, time: timestamp, started: status.started + off };
 }
 
 /** @returns null for a tombstone, undefined for what cannot be read: processors tell of that, a view passes it over */

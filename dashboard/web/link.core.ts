@@ -3,6 +3,7 @@
  * given with the verdict. The link of a gateway and the silence of a device are two things. Pure.
  */
 import type { GatewayView } from "../../cloud/read-model/port.ts";
+import type { GatewayStatus } from "../../events/schema.ts";
 import { formatAge, formatDuration } from "./format.core.ts";
 
 export type LinkState = "online" | "late" | "offline" | "never" | "unknown";
@@ -47,6 +48,15 @@ export function judgeLink(view: GatewayView, now: number): Link {
 export function pastLink(view: GatewayView, at: number, clock: string): Link {
   const { word } = judgeLink(view, at);
   return { state: "unknown", word: "Unknown", evidence: `${word.toLowerCase()} as of ${clock}` };
+}
+
+/** What is wrong with a gateway's clock, if anything. */
+export function clockWord(clock: GatewayStatus["clock"]): string | undefined {
+  if (!clock) return undefined;
+  if (!clock.synced) return "Its clock is not set: readings wait for their time";
+  if (clock.off === undefined) return undefined;
+  const off = formatDuration(Math.abs(clock.off));
+  return `Its clock is ${off} ${clock.off > 0 ? "ahead" : "behind"}, and is not believed`;
 }
 
 /** A device says nothing of when it will speak again; this long without a reading is worth a word, ms. */

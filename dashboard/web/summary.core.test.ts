@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import type { GatewayView } from "../../cloud/read-model/port.ts";
 import type { Alert } from "../../events/schema.ts";
-import { judgeLink, pastLink } from "./link.core.ts";
+import { clockWord, judgeLink, pastLink } from "./link.core.ts";
 import { summarise } from "./summary.core.ts";
 
 const NOW = 1_000_000;
@@ -82,6 +82,16 @@ describe("a link is judged with its evidence", () => {
       evidence: "its readings arrive, a status of its own has not yet",
     });
   });
+});
+
+test.each([
+  [undefined, undefined],
+  [{ synced: true }, undefined],
+  [{ synced: false }, "Its clock is not set: readings wait for their time"],
+  [{ synced: true, off: 3_600_000 * 48 }, "Its clock is 2 d ahead, and is not believed"],
+  [{ synced: true, off: -95_000_000_000 }, "Its clock is 3 years behind, and is not believed"],
+])("a gateway's clock %j is told as %j", (clock, word) => {
+  expect(clockWord(clock)).toBe(word);
 });
 
 describe("the sentence", () => {

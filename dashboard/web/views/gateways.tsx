@@ -4,7 +4,7 @@ import type { GatewayView } from "../../../cloud/read-model/port.ts";
 import type { Fleet } from "../fleet.ts";
 import { formatBytes, formatCount, formatDuration, formatNumber } from "../format.core.ts";
 import { Icon, type IconName } from "../icons.tsx";
-import { backlog, judgeLink, type LinkState, pastLink } from "../link.core.ts";
+import { backlog, clockWord, judgeLink, type LinkState, pastLink } from "../link.core.ts";
 import { Badge, Panel, Token } from "../parts.tsx";
 import { judgedAt, staleClock } from "../state.ts";
 
@@ -57,6 +57,12 @@ function Gateway({ view }: { readonly view: GatewayView }): JSX.Element {
             value={Math.min(1, share)}
             aria-label={`Buffer of ${view.gateway}: ${formatNumber(share * 100)} % used`}
           />
+          {clockWord(status.clock) && (
+            <p class="clock">
+              <Icon name="late" />
+              <span>{clockWord(status.clock)}</span>
+            </p>
+          )}
           {(status.rejected ?? 0) > 0 && (
             <p
               class="rejected"
