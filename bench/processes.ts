@@ -26,9 +26,21 @@ export interface Peer {
 
 /** A script of this folder that prints its port once it listens. */
 export async function startPeer(name: string, script: string, ...args: string[]): Promise<Peer> {
-  const child = spawn(process.execPath, [join(import.meta.dirname, script), ...args], {
-    stdio: ["ignore", "pipe", "inherit", "ipc"],
-  });
+  return await startPeerUnder([], name, script, ...args);
+}
+
+/** The same, started by another command that takes it as its arguments. */
+export async function startPeerUnder(
+  wrapper: readonly string[],
+  name: string,
+  script: string,
+  ...args: string[]
+): Promise<Peer> {
+  const [command = "", ...rest] = [
+    ...wrapper,
+    ...[process.execPath, join(import.meta.dirname, script), ...args],
+  ];
+  const child = spawn(command, rest, { stdio: ["ignore", "pipe", "inherit", "ipc"] });
   const port = await new Promise<number>((resolve, reject) => {
     child.stdout?.once("data", (data) => resolve(Number(String(data))));
     child.once("exit", (code) => reject(new Error(`${script} ended with ${code}`)));
