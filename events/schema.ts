@@ -113,6 +113,45 @@ export const rejectedPayloadSchema = Type.Object({
 });
 export type RejectedPayload = Static<typeof rejectedPayloadSchema>;
 
+export const BUFFER_STATES = ["open", "full", "recovering"] as const;
+/** Of a gateway's buffer: `recovering` acknowledges nothing until its store was opened again and checked. */
+export type BufferState = (typeof BUFFER_STATES)[number];
+export const BUFFER_POLICIES = ["drop-oldest", "refuse"] as const;
+export type BufferPolicy = (typeof BUFFER_POLICIES)[number];
+
+const bufferStatus = Type.Object(
+  {
+    state: Type.Unsafe<BufferState>(Type.Enum([...BUFFER_STATES])),
+    policy: Type.Unsafe<BufferPolicy>(Type.Enum([...BUFFER_POLICIES])),
+    near_full: Type.Boolean({ description: "little room is left, or little time" }),
+    waiting: Type.Integer({
+      minimum: 0,
+      description: "events of all epochs that wait for the log",
+    }),
+    trouble: Type.Optional(Type.String({ description: "why it is recovering" })),
+    disk_bytes: Type.Optional(
+      Type.Integer({ minimum: 0, description: "what the buffer takes on its disk" }),
+    ),
+    free_bytes: Type.Optional(Type.Integer({ minimum: 0, description: "what the disk has left" })),
+    floor_bytes: Type.Integer({
+      minimum: 0,
+      description: "with less left on the disk the buffer grows no more; 0 never looks",
+    }),
+    lost: Type.Object(
+      { full: count, damage: count },
+      {
+        description: "events declared lost since `started`, by reason",
+      },
+    ),
+    recoveries: Type.Integer({
+      minimum: 0,
+      description: "times that the store was opened again and checked since `started`",
+    }),
+  },
+  { description: "how the buffer is, beside what it holds" },
+);
+export type BufferStatus = Static<typeof bufferStatus>;
+
 /** What a gateway says of itself now; not part of its journal, so it is sent past any backlog. */
 export const gatewayStatusSchema = Type.Object({
   gateway: text,
@@ -122,7 +161,10 @@ export const gatewayStatusSchema = Type.Object({
   forwarded: Type.Integer({ minimum: 0, description: "highest sequence the log has acknowledged" }),
   buffered_bytes: count,
   capacity_bytes: count,
-  hours_left: Type.Optional(Type.Number()),
+  hours_left: Type.Optional(
+    Type.Number({ description: "until the buffer is full, by its cap or by its disk" }),
+  ),
+  buffer: Type.Optional(bufferStatus),
   clients: count,
   rejected: Type.Optional(
     Type.Integer({

@@ -1,5 +1,5 @@
 import { mkdtempSync } from "node:fs";
-import { rm } from "node:fs/promises";
+import { mkdir, rm, rmdir } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Registry } from "@prometheus-io/client";
@@ -170,14 +170,67 @@ describe("gateway", () => {
     expect(body).toMatch(/^tidegate_rejected_payloads_total\{reason="not_json"\} 1$/m);
     expect(body).toMatch(/^tidegate_unmatched_messages_total 1$/m);
     expect(body).toMatch(/^tidegate_buffer_events 4$/m);
+    expect(body).toMatch(/^tidegate_buffer_state\{state="open"\} 1$/m);
+    expect(body).toMatch(/^tidegate_buffer_state\{state="recovering"\} 0$/m);
+    expect(body).toMatch(/^tidegate_buffer_lost_events_total\{reason="full"\} 0$/m);
+    expect(body).toMatch(/^tidegate_buffer_hours_left (nan|\d)/im);
+    expect(body).toMatch(/^tidegate_buffer_free_disk_bytes [1-9]/m);
     expect((await app.inject("/api/v1/gateway")).json()).toMatchObject({
       gateway: gateway.id,
       rejected: 1,
+      buffer: { state: "open", policy: "drop-oldest", waiting: 4, lost: { full: 0, damage: 0 } },
     });
 
     await gateway.stop();
     expect((await app.inject("/health/ready")).statusCode).toBe(503);
     expect((await app.inject("/health/live")).statusCode).toBe(200);
+  });
+
+  test("a buffer that cannot be opened yet stops nothing but readings, and is told", async () => {
+    const log = await startLog();
+    const mark = join(directory, "gateway", "buffer.mark");
+    await mkdir(mark, { recursive: true });
+    const gateway = await startGateway(log);
+    const app = fastify();
+    cleanups.push(() => app.close());
+    const registry = new Registry();
+    registerGatewayMetrics(registry, gateway);
+    await app.register(gatewayRoutes, { gateway, registry });
+    const { statusCode, body } = await app.inject("/health/ready");
+    expect([statusCode, body]).toEqual([503, expect.stringContaining("being recovered: ")]);
+    expect((await app.inject("/api/v1/gateway")).statusCode).toBe(503);
+    expect((await app.inject("/metrics")).body).toMatch(
+      /^tidegate_buffer_state\{state="recovering"\} 1$/m,
+    );
+    expect(gateway.status()).toBeUndefined();
+
+    await rmdir(mark);
+    await expect.poll(async () => (await app.inject("/health/ready")).statusCode).toBe(200);
+    await publish(gateway, 1);
+    const journal = await journalUntil(log, (record) => metrics(record)?.n === 1);
+    expect(journal.map((r) => parseEventId(r.headers.ce_id ?? "")?.sequence)).toEqual([1, 2, 3]);
+    const statuses: StoredRecord[] = [];
+    const tail = log.tail([topics.status], {
+      from: "start",
+      onRecords: (records) => void statuses.push(...records),
+    });
+    cleanups.push(() => tail.stop());
+    await tail.start();
+    await expect.poll(() => statuses.length).toBeGreaterThan(0);
+    for (const { value } of statuses) {
+      const status = decodeEvent("tidegate.gateway-status", value ?? new Uint8Array());
+      expect(status).toMatchObject({
+        epoch: gateway.report().buffer.epoch,
+        buffer: { state: "open" },
+      });
+    }
+  });
+
+  test("it stops while its buffer is still being recovered", async () => {
+    await mkdir(join(directory, "gateway", "buffer.mark"), { recursive: true });
+    const gateway = await startGateway();
+    await gateway.stop();
+    expect(gateway.started).toBe(false);
   });
 
   test("a full buffer that refuses keeps acknowledgements back, and heartbeats still find room", async () => {
@@ -200,6 +253,10 @@ describe("gateway", () => {
       });
     }
     await expect.poll(() => gateway.report().buffer.state).toBe("full");
+    expect(gateway.unready).toBeUndefined();
+    await expect
+      .poll(() => gateway.status()?.buffer)
+      .toMatchObject({ state: "full", near_full: true });
     const { buffer } = gateway.report();
     await expect.poll(() => gateway.report().buffer.accepted).toBeGreaterThan(buffer.accepted);
     expect(gateway.report().intake.readings).toBe(3);

@@ -6,10 +6,11 @@
  */
 import { randomBytes } from "node:crypto";
 import { join } from "node:path";
+import { setTimeout as pause } from "node:timers/promises";
 import type { Logger } from "pino";
 import { eventHeaders } from "../events/cloudevents.ts";
 import { encodeEvent } from "../events/codec.ts";
-import { eventId, type GatewayId, gatewaySource, makeEpoch } from "../events/ids.ts";
+import { type Epoch, eventId, type GatewayId, gatewaySource, makeEpoch } from "../events/ids.ts";
 import type { GatewayStatus } from "../events/schema.ts";
 import { topicNames } from "../events/topics.ts";
 import type { EventLog, SinkStatus, TopicSpec } from "../stream/port.ts";
@@ -22,7 +23,7 @@ import { Forwarder } from "./forwarder/forwarder.ts";
 import { loadIdentity, saveIdentity } from "./identity.ts";
 import { Broker, type BrokerStats } from "./mqtt/broker.ts";
 import { Intake, type IntakeStats } from "./mqtt/intake.ts";
-import { hoursLeft, type Level } from "./status.core.ts";
+import { bufferStatus, type Room, RoomWatch } from "./room-watch.ts";
 
 export interface GatewayOptions {
   readonly settings: GatewaySettings;
@@ -40,14 +41,18 @@ export interface GatewayOptions {
 export interface GatewayReport {
   readonly gateway: GatewayId;
   readonly buffer: BufferStats;
+  readonly room: Room;
   readonly broker: BrokerStats;
   readonly intake: IntakeStats;
   /** Undefined where the gateway has no log to forward to. */
   readonly sink: SinkStatus | undefined;
 }
 
-/** The rate at which the buffer fills is judged over this time. */
-const LEVEL_WINDOW_MS = 600_000;
+/** A start waits so long for its first heartbeat to be on disk, ms: a disk that fails is no reason not to answer. */
+const FIRST_HEARTBEAT_MS = 2000;
+
+/** Between tries to listen, once a start has ended without, ms. */
+const LISTEN_RETRY_MS = 5000;
 
 /** From the first status to the second. */
 const SECOND_STATUS_MS = 1000;
@@ -56,7 +61,9 @@ interface Running {
   readonly gateway: GatewayId;
   readonly buffer: DurableBuffer;
   readonly intake: Intake;
-  readonly broker: Broker;
+  /** Another one after each try to start it that failed. */
+  broker: Broker;
+  readonly room: RoomWatch;
   readonly forwarder: Forwarder | undefined;
 }
 
@@ -68,7 +75,9 @@ export class Gateway {
   #running: Running | undefined;
   /** When it was started, on the boot clock: the wall clock may be set afterwards. */
   #startedUptime = 0;
-  #levels: Level[] = [];
+  #stopping = new AbortController();
+  #opening: Promise<void> | undefined;
+  #heartbeatInFlight = false;
   #statusInFlight = false;
   #statusTold = true;
 
@@ -111,19 +120,6 @@ export class Gateway {
         stamp: () => watch.stamp(),
         maxPayloadBytes: settings.mqtt.max_payload_bytes,
       });
-      const { host, port, max_clients, connect_timeout_ms, queue_limit } = settings.mqtt;
-      const broker = new Broker(
-        {
-          host,
-          port,
-          maxClients: max_clients,
-          connectTimeoutMs: connect_timeout_ms,
-          queueLimit: queue_limit,
-        },
-        intake,
-        logger,
-      );
-      await broker.start();
       const forwarder = log
         ? new Forwarder({
             buffer,
@@ -138,14 +134,29 @@ export class Gateway {
             logger,
           })
         : undefined;
-      this.#running = { gateway: identity.gateway, buffer, intake, broker, forwarder };
+      const room = new RoomWatch({
+        stats: () => buffer.stats(),
+        uptime: () => watch.uptime(),
+        capacityBytes: settings.buffer.capacity_bytes,
+        floorBytes: settings.buffer.free_floor_bytes,
+        logger,
+      });
+      const broker = this.#newBroker(intake);
+      const running = { gateway: identity.gateway, buffer, intake, broker, room, forwarder };
+      this.#stopping = new AbortController();
+      await this.#openBroker(running);
+      this.#running = running;
     } catch (error) {
       await buffer.stop();
       await watch.stop();
       throw error;
     }
     watch.follow((event) => buffer.append([event], { reserved: true }));
-    await this.#heartbeat();
+    const { signal } = this.#stopping;
+    const patience = pause(FIRST_HEARTBEAT_MS, undefined, { signal }).catch(() => undefined);
+    await Promise.race([this.#heartbeat(), patience]);
+    this.#every(settings.status_interval_ms, async () => this.#running?.room.look());
+    this.#running?.room.look();
     this.#every(settings.heartbeat_interval_ms, () => this.#heartbeat());
     if (log) void this.#connect(log);
     else logger.info("no brokers are set: readings are kept in the buffer and go nowhere yet");
@@ -156,8 +167,10 @@ export class Gateway {
     const running = this.#running;
     if (!running) return;
     this.#running = undefined;
+    this.#stopping.abort();
     for (const timer of this.#timers) clearInterval(timer);
     this.#timers.clear();
+    await this.#opening;
     await running.broker.stop();
     await running.forwarder?.stop(this.#options.settings.stop_deadline_ms);
     await running.buffer.stop();
@@ -173,16 +186,29 @@ export class Gateway {
     return this.#live().broker.port;
   }
 
-  /** Ready to take readings: the buffer is open and the broker listens. The log may be away. */
-  get ready(): boolean {
+  /** Whether it was started: then it answers for itself, and does by itself whatever it takes to be ready. */
+  get started(): boolean {
     return this.#running !== undefined;
   }
 
+  /**
+   * Why readings are not taken now; undefined while they are. The log may be away, and a full buffer takes what it can:
+   * it goes on by its policy.
+   */
+  get unready(): string | undefined {
+    const running = this.#running;
+    if (!running) return "the gateway is not running";
+    const stats = running.buffer.stats();
+    if (stats.state === "recovering") return `the buffer is being recovered: ${stats.trouble}`;
+    return running.broker.listening ? undefined : "the broker does not listen yet";
+  }
+
   report(): GatewayReport {
-    const { gateway, buffer, intake, broker, forwarder } = this.#live();
+    const { gateway, buffer, room, intake, broker, forwarder } = this.#live();
     return {
       gateway,
       buffer: buffer.stats(),
+      room: room.room,
       broker: broker.stats(),
       intake: intake.stats,
       sink: forwarder?.status(),
@@ -197,6 +223,60 @@ export class Gateway {
   #live(): Running {
     if (!this.#running) throw new Error("the gateway is not running");
     return this.#running;
+  }
+
+  #newBroker(intake: Intake): Broker {
+    const { settings, logger } = this.#options;
+    const { host, port, max_clients, connect_timeout_ms, queue_limit } = settings.mqtt;
+    return new Broker(
+      {
+        host,
+        port,
+        maxClients: max_clients,
+        connectTimeoutMs: connect_timeout_ms,
+        queueLimit: queue_limit,
+      },
+      intake,
+      logger,
+    );
+  }
+
+  /**
+   * Sessions are in the buffer's notes, so where it is being recovered the broker opens once it is open again. That is not
+   * waited for: until then the gateway answers over HTTP what it waits for.
+   */
+  async #openBroker(running: Running): Promise<void> {
+    const { state } = running.buffer.stats();
+    if (state !== "recovering") {
+      try {
+        await running.broker.start();
+        return;
+      } catch (error) {
+        if (!(error instanceof BufferError)) throw error;
+      }
+    }
+    this.#opening = this.#openBrokerLater(running, this.#stopping.signal);
+  }
+
+  async #openBrokerLater(running: Running, signal: AbortSignal): Promise<void> {
+    let told = "";
+    while (!signal.aborted) {
+      // Half of what one had loaded when it failed would be taken for double.
+      running.broker = this.#newBroker(running.intake);
+      try {
+        await running.buffer.waitBeyond(-1, signal);
+        await running.broker.start();
+        return;
+      } catch (error) {
+        if (signal.aborted) return;
+        const { message } = error as Error;
+        if (message !== told) {
+          this.#options.logger.error({ reason: message }, "the broker cannot listen yet");
+        }
+        told = message;
+        await pause(LISTEN_RETRY_MS, undefined, { signal }).catch(() => undefined);
+      }
+    }
   }
 
   /** Topics first: a sink would wait for ever for one that nobody makes. */
@@ -235,7 +315,9 @@ export class Gateway {
 
   async #heartbeat(): Promise<void> {
     const running = this.#running;
-    if (!running) return;
+    // One that waits for the buffer says all that those behind it would.
+    if (!running || this.#heartbeatInFlight) return;
+    this.#heartbeatInFlight = true;
     const stamp = this.#time().stamp();
     const interval = this.#options.settings.heartbeat_interval_ms;
     const value = encodeEvent("tidegate.heartbeat", { ...stamp, interval });
@@ -246,6 +328,8 @@ export class Gateway {
       // A heartbeat that cannot be stored is one that did not come, which is what its absence says.
       if (!(error instanceof BufferError)) throw error;
       this.#options.logger.warn({ reason: error.message }, "heartbeat not stored");
+    } finally {
+      this.#heartbeatInFlight = false;
     }
   }
 
@@ -253,9 +337,11 @@ export class Gateway {
     const { log, namespace, logger } = this.#options;
     // A status that waits for a log that is away is old news; one at a time is enough.
     if (!this.#running || !log || this.#statusInFlight) return;
-    this.#statusInFlight = true;
     const status = this.status();
-    const id = `${eventId(this.#running.buffer.stats().epoch, status.accepted)}-${status.time}`;
+    // Before the store was opened for the first time there is nothing to say it of.
+    if (!status) return;
+    this.#statusInFlight = true;
+    const id = `${eventId(status.epoch as Epoch, status.accepted)}-${status.time}`;
     const source = gatewaySource(this.#running.gateway);
     try {
       await log.append(topicNames(namespace).status, [
@@ -274,16 +360,14 @@ export class Gateway {
     }
   }
 
-  /** What the gateway says of itself now. */
-  status(): GatewayStatus {
-    const { gateway, buffer, broker, intake } = this.#live();
+  /** What the gateway says of itself now; undefined before its buffer could be opened for the first time. */
+  status(): GatewayStatus | undefined {
+    const { gateway, buffer, broker, intake, room } = this.#live();
+    const { settings, version } = this.#options;
     const watch = this.#time();
     const stats = buffer.stats();
-    const level = { at: this.#clock.uptime(), bytes: stats.bytes };
-    this.#levels = this.#levels.filter((old) => level.at - old.at <= LEVEL_WINDOW_MS);
-    const oldest = this.#levels[0] ?? level;
-    this.#levels.push(level);
-    const hours = hoursLeft(oldest, level, stats.capacityBytes);
+    if (stats.epoch === "" || stats.state === "closed") return undefined;
+    const { hoursLeft } = room.room;
     return {
       gateway,
       time: watch.now(),
@@ -292,14 +376,15 @@ export class Gateway {
       forwarded: stats.released,
       buffered_bytes: stats.bytes,
       capacity_bytes: stats.capacityBytes,
-      ...(hours === undefined ? {} : { hours_left: hours }),
+      ...(hoursLeft === undefined ? {} : { hours_left: hoursLeft }),
+      buffer: bufferStatus(stats, room.room, settings.buffer.free_floor_bytes),
       clients: broker.stats().clients,
       rejected: Object.values(intake.stats.rejected).reduce((sum, count) => sum + count, 0),
-      interval: this.#options.settings.status_interval_ms,
+      interval: settings.status_interval_ms,
       clock: watch.status(),
       // By the boot clock: a clock that is set after the start moves both.
       started: watch.now() - Math.round(watch.uptime() - this.#startedUptime),
-      version: this.#options.version,
+      version,
     };
   }
 }

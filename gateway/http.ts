@@ -9,7 +9,8 @@ export interface GatewayRoutesOptions {
 }
 
 /**
- * `GET /health/live` 200 while the process answers; `GET /health/ready` 200 while readings are taken, else 503;
+ * `GET /health/live` 200 while the process answers; `GET /health/ready` 200 while readings are taken, also into a full
+ * buffer, else 503 with the reason;
  * `GET /metrics` in Prometheus' text format; `GET /api/v1/gateway` the gateway's own status.
  */
 export const gatewayRoutes: FastifyPluginAsync<GatewayRoutesOptions> = async (
@@ -18,11 +19,14 @@ export const gatewayRoutes: FastifyPluginAsync<GatewayRoutesOptions> = async (
 ) => {
   app.get("/health/live", async () => ({ status: "live" }));
   app.get("/health/ready", async (_request, reply) => {
-    if (!gateway.ready) return reply.code(503).send({ status: "not ready" });
+    const { unready } = gateway;
+    if (unready !== undefined)
+      return reply.code(503).send({ status: "not ready", reason: unready });
     const { buffer, sink } = gateway.report();
     return {
       status: "ready",
-      buffered_events: buffer.accepted - buffer.released,
+      buffered_events: buffer.waiting,
+      buffer: buffer.state,
       log: sink?.state ?? "none",
       ...(sink?.lastError ? { log_error: sink.lastError } : {}),
     };
@@ -31,7 +35,8 @@ export const gatewayRoutes: FastifyPluginAsync<GatewayRoutesOptions> = async (
     reply.type(registry.contentType).send(await registry.metrics()),
   );
   app.get("/api/v1/gateway", async (_request, reply) => {
-    if (!gateway.ready) return reply.code(503).send({ status: "not ready" });
-    return gateway.status();
+    const status = gateway.started ? gateway.status() : undefined;
+    if (status) return status;
+    return reply.code(503).send({ status: "not ready", reason: gateway.unready });
   });
 };

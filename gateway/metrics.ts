@@ -1,5 +1,6 @@
 /** The gateway's Prometheus metrics. They are read from its report at scrape, so that counting costs nothing. */
 import { Counter, Gauge, type Registry } from "@prometheus-io/client";
+import { BUFFER_STATES } from "../events/schema.ts";
 import type { Gateway, GatewayReport } from "./gateway.ts";
 
 type Read = (report: GatewayReport) => number | Readonly<Record<string, number>> | undefined;
@@ -74,7 +75,52 @@ const DEFINITIONS: readonly Definition[] = [
     name: "tidegate_buffer_events",
     help: "Events that wait for the log.",
     kind: "gauge",
-    read: (r) => r.buffer.accepted - r.buffer.released,
+    read: (r) => r.buffer.waiting,
+  },
+  {
+    name: "tidegate_buffer_state",
+    help: "1 for the state that the buffer is in: open, full (at its cap or its disk's floor) or recovering (nothing is acknowledged).",
+    kind: "gauge",
+    label: "state",
+    read: ({ buffer }) =>
+      Object.fromEntries(BUFFER_STATES.map((state) => [state, Number(state === buffer.state)])),
+  },
+  {
+    name: "tidegate_buffer_nearly_full",
+    help: "1 while less than a fifth of the room is left, or less than a day at the rate of the last ten minutes.",
+    kind: "gauge",
+    read: (r) => Number(r.room.isNearlyFull),
+  },
+  {
+    name: "tidegate_buffer_hours_left",
+    help: "Hours until the buffer is full at the rate of the last ten minutes, by its cap or its disk's floor; NaN while it does not fill.",
+    kind: "gauge",
+    read: (r) => r.room.hoursLeft ?? Number.NaN,
+  },
+  {
+    name: "tidegate_buffer_lost_events_total",
+    help: "Events declared lost since the start, by reason. Each is declared in its place in the journal too.",
+    kind: "counter",
+    label: "reason",
+    read: (r) => r.buffer.lost,
+  },
+  {
+    name: "tidegate_buffer_recoveries_total",
+    help: "Times that the store was closed, opened and checked after a failed write or damage.",
+    kind: "counter",
+    read: (r) => r.buffer.recoveries,
+  },
+  {
+    name: "tidegate_buffer_disk_bytes",
+    help: "What the buffer takes on its disk.",
+    kind: "gauge",
+    read: (r) => r.buffer.diskBytes,
+  },
+  {
+    name: "tidegate_buffer_free_disk_bytes",
+    help: "What the buffer's disk has left.",
+    kind: "gauge",
+    read: (r) => r.buffer.freeBytes,
   },
   {
     name: "tidegate_buffer_commits_total",
@@ -107,7 +153,7 @@ export function registerGatewayMetrics(registry: Registry, gateway: Gateway): vo
   for (const { name, help, kind, label, read } of DEFINITIONS) {
     const labelNames = label ? [label] : [];
     const set = (write: (labels: Record<string, string>, value: number) => void) => {
-      const found = gateway.ready ? read(gateway.report()) : undefined;
+      const found = gateway.started ? read(gateway.report()) : undefined;
       if (typeof found === "number") write({}, found);
       else {
         for (const [key, value] of Object.entries(found ?? {}))

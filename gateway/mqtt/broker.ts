@@ -173,6 +173,11 @@ export class Broker implements ConnectionHost {
     await closed;
   }
 
+  /** Whether devices can connect. */
+  get listening(): boolean {
+    return this.#server !== undefined;
+  }
+
   /** The port that it listens on. */
   get port(): number {
     const address = this.#server?.address();
