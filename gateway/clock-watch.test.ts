@@ -7,7 +7,7 @@ import { afterEach, beforeEach, expect, test } from "vitest";
 import { decodeEvent } from "../events/codec.ts";
 import type { NewEvent } from "./buffer/port.ts";
 import type { Mark } from "./clock.core.ts";
-import { systemClock, timeServiceMark } from "./clock.ts";
+import { bootClock, systemClock, timeServiceMark } from "./clock.ts";
 import { ClockWatch } from "./clock-watch.ts";
 import { ManualClock } from "./test-support/manual-clock.ts";
 
@@ -188,6 +188,38 @@ test("the time service's mark: none, waiting, and when it was renewed", async ()
   expect(timeServiceMark(join(directory, "synchronized"))).toEqual({ kind: "waiting" });
   writeFileSync(join(directory, "synchronized"), "");
   expect(timeServiceMark(join(directory, "synchronized"))).toMatchObject({ kind: "synced" });
+});
+
+test("a machine that slept did not set its clock", async () => {
+  let counted = 20_000;
+  let whole = 20_005;
+  let wall = NOW;
+  const boot = bootClock(
+    () => counted,
+    () => whole,
+  );
+  const clock = { now: () => wall, ...boot, boot: "boot-1" };
+  const file = join(directory, "clock.json");
+  const mark = () => ({ kind: "none" }) as const;
+  const watch = new ClockWatch({ clock, mark, file, waitMs: 300_000, logger });
+  await watch.start();
+  running.push(watch);
+  const { events } = journal(watch);
+  // Eight hours with the lid shut: the exact clock stood still.
+  wall += 28_800_000;
+  whole += 28_800_000;
+  expect(watch.stamp()).toMatchObject({ received: wall, clock: "synced", uptime: 28_820_005 });
+  counted += 1000;
+  expect(watch.uptime()).toBe(28_821_005);
+  await watch.stop();
+  expect(events).toEqual([]);
+  // A container that was started after its machine: its shorter uptime says nothing.
+  expect(
+    bootClock(
+      () => 5000,
+      () => 10,
+    ).uptime(),
+  ).toBe(5000);
 });
 
 test("the machine's own boot clock counts on, and is that of /proc/uptime where there is one", () => {

@@ -23,17 +23,32 @@ export interface Clock {
 const SLEEP_FROM_MS = 100;
 
 export function systemClock(): Clock {
-  // Linux counts hrtime from boot, so restarts of the process stay on one time line. It stands still while the machine
-  // sleeps; /proc/uptime, which takes a system call and has 10 ms, does not.
-  let slept = 0;
+  // Linux counts hrtime from boot, so restarts of the process stay on one time line.
   const counted = () => Number(process.hrtime.bigint() / 10_000n) / 100;
+  return {
+    now: () => Date.now(),
+    ...bootClock(counted, () => systemUptime() * 1000),
+    boot: bootId(),
+  };
+}
+
+/**
+ * The time since boot, the machine's sleep included.
+ * @param counted exact and cheap, stands still while the machine sleeps; ms
+ * @param whole counts on through it; takes a system call and has 10 ms; ms
+ */
+export function bootClock(
+  counted: () => number,
+  whole: () => number,
+): Required<Pick<Clock, "uptime" | "refresh">> {
+  let slept = 0;
   const refresh = () => {
-    const more = systemUptime() * 1000 - counted() - slept;
+    const more = whole() - counted() - slept;
     // Only ever ahead: a container's uptime may be shorter than the machine's.
     if (more > SLEEP_FROM_MS) slept = Math.round(slept + more);
   };
   refresh();
-  return { now: () => Date.now(), uptime: () => counted() + slept, refresh, boot: bootId() };
+  return { uptime: () => counted() + slept, refresh };
 }
 
 /** Linux gives each boot an id; elsewhere the process stands for the boot. */

@@ -4,6 +4,7 @@
  */
 import { expect } from "vitest";
 import type { RecordJson } from "../cli/record-json.ts";
+import type { Reading } from "../events/schema.ts";
 import { compareRollups, expectedRollups, type OracleRollup } from "../simulator/oracle.ts";
 import {
   type ArrivedReading,
@@ -11,6 +12,7 @@ import {
   distinctReadings,
   readLedger,
 } from "../simulator/oracle-ledger.ts";
+import { type JournalEntry, trueTimes } from "../simulator/oracle-time.ts";
 import { run } from "./program.ts";
 
 /** All records of a topic. @param where the flags that lead to the log: `--data-dir DIR` or `--brokers LIST` */
@@ -23,24 +25,20 @@ export async function recordsOf(topic: string, where: readonly string[]): Promis
     .map((line) => JSON.parse(line) as RecordJson);
 }
 
+/** Readings with their time; one whose gateway never knew it has that of its receipt. */
 export async function readingsOf(where: readonly string[]): Promise<ArrivedReading[]> {
-  return (await recordsOf("events", where))
-    .filter((record) => record.type === "tidegate.reading")
-    .map((record) => {
-      const data = record.data as {
-        device: string;
-        time?: number;
-        received: number;
-        metrics: ArrivedReading["metrics"];
-      };
-      return {
-        id: record.id ?? "",
-        gateway: record.key ?? "",
-        device: data.device,
-        time: data.time ?? data.received,
-        metrics: data.metrics,
-      };
-    });
+  const records = await recordsOf("events", where);
+  const entries = records.map(({ key, type, data }) => ({
+    gateway: key ?? "",
+    type: type ?? "",
+    data: data as JournalEntry["data"],
+  }));
+  const times = trueTimes(entries);
+  return records.flatMap(({ id = "", key, type, data }, i) => {
+    if (type !== "tidegate.reading") return [];
+    const { device, received, metrics } = data as Reading;
+    return [{ id, gateway: key ?? "", device, time: times[i] ?? received, metrics }];
+  });
 }
 
 /** The newest of each window. */
