@@ -237,6 +237,30 @@ export function readModelConformance(name: string, create: () => OrderedStore): 
       expect(await model.activeAlerts()).toEqual([]);
     });
 
+    test("raw readings stay through a clock that is ten years ahead for a while, and at 1970", async () => {
+      const year = 365 * 24 * HOUR;
+      let now = NOON + HOUR;
+      let moment = 0;
+      const settings = { raw_keep_days: 2, raw_max_bytes: 1e6, alert_history_max: 100 };
+      const clocks = { settings, now: () => now, moment: () => moment };
+      const model = await open(clocks);
+      const journal = new TestJournal();
+      const at = (hour: number) =>
+        journal.reading("a", { t: 1 }, { time: NOON + hour * HOUR, clock: "device" });
+      const count = async () => (await model.raw({ ...series, limit: 1000 })).length;
+      await model.apply([-20, -10, 0].map(at));
+      for (const by of [10 * year, 0, -10 * year - 56 * year, 0, 56 * year]) {
+        now += by + 60_000;
+        moment += 60_000;
+        await model.apply([at(0)]);
+      }
+      expect(await count()).toBe(8);
+      now += 2 * 24 * HOUR;
+      moment += 2 * 24 * HOUR;
+      await model.apply([at(20)]);
+      expect(await count()).toBe(1);
+    });
+
     test("raw readings beyond the age or the bytes go, oldest first; the history keeps its number", async () => {
       let now = NOON + HOUR;
       const settings = { raw_keep_days: 1, raw_max_bytes: 2000, alert_history_max: 100 };

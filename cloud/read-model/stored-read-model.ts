@@ -17,6 +17,7 @@ import { decodeEvent, encodeCbor } from "../../events/codec.ts";
 import { deviceKey } from "../../events/ids.ts";
 import type { Alert, Device, LedgerEntry, Rollup } from "../../events/schema.ts";
 import { type TopicNames, topicNames } from "../../events/topics.ts";
+import { expiryTime } from "../../stream/expiry.core.ts";
 import {
   type EventLog,
   EventLogError,
@@ -57,6 +58,8 @@ export interface StoredReadModelOptions {
   readonly logger?: ReadModelLogger;
   /** ms since 1970; decides which raw readings are too old to keep. */
   readonly now?: () => number;
+  /** ms on a clock that nobody sets; bounds what a wall clock that jumps may take away. */
+  readonly moment?: () => number;
 }
 
 /** Records in one batch of the store: some ms of work, then whoever waits may run. */
@@ -80,6 +83,8 @@ export class StoredReadModel implements ReadModel {
   readonly #names: TopicNames;
   readonly #logger: ReadModelLogger;
   readonly #now: () => number;
+  readonly #moment: () => number;
+  #expiry: { readonly time: number | undefined; readonly moment: number } | undefined;
   readonly #listeners = new Set<Listener>();
   #view = new View();
   #sequence = 0;
@@ -97,6 +102,7 @@ export class StoredReadModel implements ReadModel {
     this.#names = topicNames(options.namespace);
     this.#logger = options.logger ?? silent;
     this.#now = options.now ?? Date.now;
+    this.#moment = options.moment ?? (() => performance.now());
   }
 
   /** Opens the store; a log that is away, or whose topics are not there yet, is waited for. @throws ReadModelError */
@@ -335,8 +341,17 @@ export class StoredReadModel implements ReadModel {
     }
   }
 
+  /** Readings of hours before this are too old to be kept. A clock that leaps must not empty the model at once. */
   #rawFrom(): number {
-    return hourOf(this.#now() - this.#options.settings.raw_keep_days * DAY_MS);
+    const before = this.#expiry;
+    const moment = this.#moment();
+    // After a start: as of the newest reading.
+    const last = before ? before.time : Math.max(...this.#view.hours.keys());
+    const known = last !== undefined && Number.isFinite(last) ? last : undefined;
+    const time = expiryTime(known, this.#now(), before ? moment - before.moment : 0);
+    this.#expiry = { time, moment };
+    if (time === undefined) return Number.NEGATIVE_INFINITY;
+    return hourOf(time - this.#options.settings.raw_keep_days * DAY_MS);
   }
 
   async #trim(): Promise<void> {

@@ -9,10 +9,10 @@
  */
 
 import { decodeCbor, encodeCbor } from "../../events/codec.ts";
+import { expired, expiryTime } from "../expiry.core.ts";
 import { blockCount, blockTime, decodeBlock, isWhole } from "./block.ts";
 import type { Topic } from "./catalog.ts";
 import type { Removal } from "./change.ts";
-import { expired, expiryTime } from "./expiry.core.ts";
 import {
   after,
   blockKey,

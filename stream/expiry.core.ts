@@ -1,5 +1,5 @@
 /**
- * The time by which records expire. Pure.
+ * The time by which records expire, in the embedded log and in the read model. Pure.
  *
  * The wall clock may be set at any moment, and what is deleted is gone. So this time follows it back at once, and ahead
  * only where as much time can really have passed: beyond a day more than that it goes at most `MOST_TIMES` as fast as the
