@@ -1,10 +1,10 @@
 /**
  * The MQTT broker: aedes, with the durable append before the acknowledgement.
  *
- * Readings at QoS 0 and 1 do not pass through aedes: connection.ts takes them out before it. What goes through aedes is
- * asked about in `authorizePublish`, the only hook that runs before the acknowledgement (PUBACK or PUBREC), so it waits
- * there and nowhere later. An error there closes the connection without an acknowledgement, which makes the device send
- * again: all that MQTT 3.1.1 has for "no".
+ * Readings, and all that is QoS 2, do not pass through aedes: connection.ts takes them out before it. aedes has the
+ * rest: sessions, subscriptions, deliveries, retained messages, wills, and what is published at QoS 0 and 1 on other
+ * topics. It asks about those in `authorizePublish`, the only hook that runs before its acknowledgement, so their turn is
+ * waited for there; an error there closes the connection, which is all that MQTT 3.1.1 has for "no".
  */
 import { createServer, type Server, type Socket } from "node:net";
 import {
@@ -66,9 +66,6 @@ export class ListenError extends Error {
 /** The ids are the client's to choose; 23 characters is only what every server must take [MQTT-3.1.3-5]. */
 const MAX_CLIENT_ID_LENGTH = 256;
 
-/** aedes' own limit of open QoS 2 messages, off: handshakes.ts has one over all clients. */
-const NO_LIMIT = 0;
-
 /**
  * Room for a topic and for payloads that are too large: they become rejected events, and their device goes on to its next
  * reading. What is larger still closes the connection.
@@ -122,7 +119,7 @@ export class Broker implements ConnectionHost {
     this.#aedes = aedes;
     this.#subscribers.watch((aedes as Aedes & { mq: Emitter }).mq);
     const persistence = (aedes as Aedes & { persistence: AedesPersistence }).persistence;
-    await keepSessions(persistence, this.#sessions, this.#handshakes, this.#subscribers);
+    await keepSessions(persistence, this.#sessions, this.#subscribers);
     aedes.on("clientError", (client, error) => {
       this.#clientErrors += 1;
       this.#logger.debug({ client: client?.id, reason: error.message }, "client error");
@@ -200,12 +197,12 @@ export class Broker implements ConnectionHost {
   }
 
   wanted({ right, retain }: Publish): boolean {
-    return right.kind === "ingest" && (retain || this.#subscribers.wanted(right));
+    return right.kind !== "denied" && (retain || this.#subscribers.wanted(right));
   }
 
   deliver({ client }: Connection, publish: Publish, done: () => void): void {
     const aedes = this.#aedes as (Aedes & AedesPublish) | undefined;
-    if (!aedes || publish.right.kind !== "ingest") {
+    if (!aedes || publish.right.kind === "denied") {
       done();
       return;
     }
@@ -218,7 +215,9 @@ export class Broker implements ConnectionHost {
       retain,
       dup: false,
     };
-    aedes.publish(packet, client, done);
+    // Each in a turn of its own: aedes sends QoS 0 at once and QoS 1 some promises later, and its subscribers drop for a
+    // repetition whatever was overtaken.
+    setImmediate(() => aedes.publish(packet, client, done));
   }
 
   #aedesOptions(): AedesOptions {
@@ -226,7 +225,6 @@ export class Broker implements ConnectionHost {
       connectTimeout: this.#options.connectTimeoutMs,
       queueLimit: this.#options.queueLimit,
       maxClientsIdLength: MAX_CLIENT_ID_LENGTH,
-      maxInflightInbound: NO_LIMIT,
       authorizePublish: (client, packet, done) => this.#authorizePublish(client, packet, done),
       authorizeSubscribe: (_client, subscription, done) =>
         // $SYS names other devices' ids; nobody on the network needs them. Refused by 0x80 in the SUBACK.

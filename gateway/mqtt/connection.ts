@@ -1,9 +1,9 @@
 /**
  * One device's connection, between its socket and aedes.
  *
- * aedes is handed this Duplex in place of the socket. Of what the device sends, PUBLISH at QoS 0 and 1 on ingest routes is
- * taken out and goes straight to the buffer, and PINGREQ is answered; everything else reaches aedes as it came. What aedes
- * writes goes to the socket as it is, but for the CONNACK's session-present bit.
+ * aedes is handed this Duplex in place of the socket. Of what the device sends, PUBLISH on ingest routes goes straight to
+ * the buffer; QoS 2 on other topics and PINGREQ are answered here too; everything else reaches aedes as it came. What
+ * aedes writes goes to the socket as it is, but for the CONNACK's session-present bit.
  *
  * Promises:
  *  - PUBACKs and PUBRECs go out in the order of their PUBLISHes, whichever way those went [MQTT-4.6.0-2, -3];
@@ -43,6 +43,8 @@ export interface ConnectionHost {
 const acknowledgements = Buffer.allocUnsafeSlow(4 * MAX_IN_FLIGHT_OF_CONNECTION.messages);
 
 const PUBACK = 0x40;
+const PUBREC = 0x50;
+const PUBCOMP = 0x70;
 const CONNACK = 0x20;
 const CONNACK_BYTES = 4;
 
@@ -78,9 +80,8 @@ export class Connection extends Duplex implements PublishOwner {
   #acknowledging = false;
   #inFlight = 0;
   #inFlightBytes = 0;
-  /** Publishes on their way through aedes up to its question about them, in order; and those on ingest routes of them. */
+  /** Publishes on their way through aedes up to its question about them, in order. */
   readonly #handed: Publish[] = [];
-  #handedIngest = 0;
   /** aedes has as many bytes as it wants for now. */
   #aedesFull = false;
   #pumping = false;
@@ -161,37 +162,25 @@ export class Connection extends Duplex implements PublishOwner {
       "aedes asks for publishes in the order in which it was handed them",
     );
     publish.done = done;
-    const { right } = publish;
-    if (right.kind === "ingest") this.#handedIngest -= 1;
-    if (right.kind === "denied") {
-      done(new ProtocolError(right.reason));
+    if (publish.right.kind === "denied") {
+      done(new ProtocolError(publish.right.reason));
       return;
     }
-    const { ingest } = this.#host;
-    if (publish.qos === 2 && ingest.full) {
-      done(new ProtocolError("too many QoS 2 messages are open"));
-      return;
-    }
-    if (right.kind === "ordinary") ingest.intake.stats.unmatched += 1;
-    if (publish.qos === 0) {
-      done(null);
-      return;
-    }
-    const ready =
-      publish.qos === 1 ||
-      ingest.takeOnce(publish, packet.topic, payloadOf(packet), packet.dup, this);
-    if (ready) this.#settle(publish);
-    // What waited for this one to be in the journal's queue may follow.
-    if (this.#stopped && this.#handedIngest === 0) process.nextTick(this.#pumpAgain);
+    this.#host.ingest.intake.stats.unmatched += 1;
+    if (publish.qos === 0) done(null);
+    else this.#settle(publish);
   }
 
   stored(publish: Publish): void {
     this.#host.ingest.stored(publish);
     if (this.#state !== "closed") this.#settle(publish);
-    // Nobody is there to be told, but it counts: subscribers get it now, as its device may never send it again.
-    else if (publish.done === undefined && this.#isForSubscribers(publish)) {
-      this.#host.deliver(this, publish, () => {});
-    }
+    // Nobody is there to be told, but it counts.
+    else this.#deliverAfterClose(publish);
+  }
+
+  /** Subscribers get it all the same: its device may never send it again, or what it sends is taken for a repetition. */
+  #deliverAfterClose(publish: Publish): void {
+    if (this.#isForSubscribers(publish)) this.#host.deliver(this, publish, () => {});
   }
 
   refused(publish: Publish, error: BufferError): void {
@@ -214,7 +203,7 @@ export class Connection extends Duplex implements PublishOwner {
   /**
    * The moment of acknowledgement, for every QoS and every way. A publish on an ingest route is ready only once the buffer
    * has called stored(): by then its event, with what its redelivery will be judged by, is in the buffer's log and
-   * fsynced. PUBACKs are written here; PUBRECs, and PUBACKs for what is no event, by aedes as it is told to go on here.
+   * fsynced. PUBACKs and PUBRECs are written here; PUBACKs for what aedes has by aedes, as it is told here to go on.
    */
   #acknowledge(): void {
     this.#acknowledging = false;
@@ -228,8 +217,8 @@ export class Connection extends Duplex implements PublishOwner {
         this.#writeAcknowledgements(bytes);
         bytes = 0;
         publish.done(null);
-      } else if (publish.qos === 1) {
-        acknowledgements[bytes++] = PUBACK;
+      } else if (publish.qos > 0) {
+        acknowledgements[bytes++] = publish.qos === 1 ? PUBACK : PUBREC;
         acknowledgements[bytes++] = 2;
         acknowledgements[bytes++] = publish.messageId >> 8;
         acknowledgements[bytes++] = publish.messageId & 0xff;
@@ -334,8 +323,9 @@ export class Connection extends Duplex implements PublishOwner {
 
   #wayOf(type: number): Way {
     if (type === PACKET.publish) return this.#publish();
+    if (type === PACKET.pubrel) return this.#pubrel();
     if (type !== PACKET.pingreq || this.#frames.body !== this.#frames.end) return "aedes";
-    // Answered here, because aedes reads nothing while messages that it has wait for the disk: who gets no answer to its
+    // Answered here, because aedes reads nothing while messages that it has wait for their turn: who gets no answer to its
     // ping takes us for dead, connects again and sends all of them again.
     this.write(PINGRESP);
     return "taken";
@@ -345,31 +335,52 @@ export class Connection extends Duplex implements PublishOwner {
     const frames = this.#frames;
     const parts = this.#parts;
     if (!parts.read(frames)) return "breach";
-    const { qos } = parts;
+    const { qos, messageId, retain, dup } = parts;
     const rights = this.#rights;
     assert(rights, "an open connection has its rights");
     const right = rights.find(frames.bytes, parts.topicStart, parts.topicEnd);
-    const { messageId, retain } = parts;
     const publish = new Publish(this, right, qos, messageId, retain, frames.end - frames.start);
-    if (right.kind !== "ingest" || qos === 2) {
-      if (right.kind === "ingest") this.#handedIngest += 1;
+    if (right.kind === "denied" || (right.kind === "ordinary" && qos < 2)) {
       this.#handed.push(publish);
       // QoS 0 has no acknowledgement whose turn could come.
       if (qos > 0) this.#enqueue(publish);
       return "aedes";
     }
-    // The journal keeps the order in which readings came: those that go through aedes are to be in its queue first.
-    if (this.#handedIngest > 0) return "stop";
+    const { ingest } = this.#host;
+    if (qos === 2 && ingest.full) return "breach";
     publish.bytes = frames.bytes;
     publish.payloadStart = parts.payload;
     publish.payloadEnd = frames.end;
     this.#enqueue(publish);
     const payload = frames.bytes.subarray(parts.payload, frames.end);
-    const ready =
+    let ready: boolean;
+    if (qos === 2) {
+      if (right.kind === "ordinary") ingest.intake.stats.unmatched += 1;
+      ready = ingest.takeOnce(publish, right, payload, dup, this);
+    } else {
       // [MQTT-3.3.1-10] A retained message without payload removes the retained one; it is no reading.
-      (retain && payload.length === 0) ||
-      this.#host.ingest.take(publish, right, payload, parts.dup, this);
+      const removes = retain && payload.length === 0;
+      ready = removes || right.kind !== "ingest" || ingest.take(publish, right, payload, dup, this);
+    }
     if (ready) this.#settle(publish);
+    return "taken";
+  }
+
+  /** The end of a QoS 2 message, which is ours to answer, as the message was. */
+  #pubrel(): Way {
+    const { head, body, end, bytes } = this.#frames;
+    // [MQTT-3.6.1-1]
+    if (head !== 0x62 || end - body !== 2) return "breach";
+    const high = bytes[body] ?? 0;
+    const low = bytes[body + 1] ?? 0;
+    const pubcomp = Buffer.of(PUBCOMP, 2, high, low);
+    const forgotten = this.#host.ingest.release(this, (high << 8) | low);
+    if (forgotten === undefined) this.write(pubcomp);
+    else {
+      void forgotten.then((done) => {
+        if (done && this.#state === "open") this.write(pubcomp);
+      });
+    }
     return "taken";
   }
 
@@ -423,6 +434,8 @@ export class Connection extends Duplex implements PublishOwner {
     this.#host.budget.leave(this.#pumpAgain);
     this.#host.budget.give(this.#inFlight, this.#inFlightBytes);
     for (let publish = this.#oldest; publish; publish = publish.next) {
+      if (!publish.offered) this.#host.ingest.abandon(publish, this.id);
+      else if (publish.ready) this.#deliverAfterClose(publish);
       // A clean session's device sends it again as a new one, so that it would be stored twice. A persistent session's
       // redelivery is recognised and joins this one, and what has no acknowledgement comes only once.
       if (publish.qos > 0 && this.session === undefined && !this.#orderly) publish.gone = true;

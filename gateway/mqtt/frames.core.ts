@@ -6,7 +6,7 @@
  */
 
 /** Control packet types, the upper half of a packet's first byte. */
-export const PACKET = { connect: 1, publish: 3, pingreq: 12, disconnect: 14 } as const;
+export const PACKET = { connect: 1, publish: 3, pubrel: 6, pingreq: 12, disconnect: 14 } as const;
 
 /** `large` and `malformed` end the stream: what follows cannot be told apart any more. */
 export type FrameState = "none" | "whole" | "large" | "malformed";

@@ -1,7 +1,8 @@
 /**
- * QoS 2 messages between their PUBLISH and their PUBREL, for all sessions: aedes' table of incoming packets, replaced.
+ * QoS 2 messages between their PUBLISH and their PUBREL, for all sessions. aedes does not see them: it would keep whole
+ * packets in memory, forget them with the process, and write a PUBREC only once all subscribers were served.
  *
- * aedes keeps whole packets in memory; an id is all that is needed. For a persistent session the id is on disk in the
+ * For a persistent session the id is on disk in the
  * event's own commit, before the PUBREC, until the PUBREL, and its deletion is on disk before the PUBCOMP: what a device
  * sends again after a crash of either side is the same message [MQTT-4.3.3-2].
  */
@@ -24,8 +25,6 @@ export interface Handshake {
   stored: boolean;
   /** Publishes of the same message that wait with the first. */
   readonly joined: Offered[];
-  /** aedes was told that it is new, and delivers it. */
-  delivered: boolean;
 }
 
 export class Handshakes {
@@ -46,7 +45,7 @@ export class Handshakes {
       const hash = readQos2(value);
       if (!session || hash === undefined) left.push({ key, value: undefined });
       else {
-        const handshake = { hash, session, stored: true, joined: [], delivered: true };
+        const handshake = { hash, session, stored: true, joined: [] };
         this.#set(session.client, id, handshake);
       }
     }
@@ -63,7 +62,7 @@ export class Handshakes {
 
   /** What a device begins under an id that is still open is another message: it has lost its memory. */
   begin(client: string, id: number, hash: bigint, session: Session | undefined): Handshake {
-    const handshake = { hash, session, stored: false, joined: [], delivered: false };
+    const handshake = { hash, session, stored: false, joined: [] };
     this.#set(client, id, handshake);
     return handshake;
   }
@@ -78,24 +77,16 @@ export class Handshakes {
     if (this.find(client, id) === handshake) this.#delete(client, id);
   }
 
-  /** @returns whether aedes is to deliver it: once for each message */
-  deliver(client: string, id: number): boolean {
+  /** PUBREL. @returns undefined where it is forgotten, a promise where that has to reach the disk first */
+  release(client: string, id: number): Promise<boolean> | undefined {
     const handshake = this.find(client, id);
-    if (!handshake || handshake.delivered) return false;
-    handshake.delivered = true;
-    return true;
-  }
-
-  /** PUBREL. Resolves when it is forgotten, on disk too. */
-  async release(client: string, id: number): Promise<void> {
-    const handshake = this.find(client, id);
-    if (!handshake) return;
+    if (!handshake) return undefined;
     this.#delete(client, id);
     const { session } = handshake;
-    if (session === undefined) return;
+    if (session === undefined) return undefined;
     const forgotten: readonly Note[] = [{ key: qos2Key(session.number, id), value: undefined }];
     // A late try must not take away what was begun under the id meanwhile.
-    await this.#notes.write(() => (this.find(client, id) ? [] : forgotten));
+    return this.#notes.write(() => (this.find(client, id) ? [] : forgotten));
   }
 
   /** The session ends, and what was open with it. */

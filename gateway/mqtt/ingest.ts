@@ -7,7 +7,7 @@ import type { BufferError, Note } from "../buffer/port.ts";
 import type { Handshakes } from "./handshakes.ts";
 import type { Intake, Offered } from "./intake.ts";
 import type { Publish } from "./publish.ts";
-import type { IngestRight } from "./publish-rights.ts";
+import type { IngestRight, OrdinaryRight } from "./publish-rights.ts";
 import { qos1Note } from "./session-notes.core.ts";
 import type { Session, Sessions } from "./sessions.ts";
 
@@ -43,6 +43,7 @@ export class Ingest {
   take(publish: Publish, right: IngestRight, payload: Buffer, dup: boolean, from: Sender): boolean {
     const { session } = from;
     if (publish.qos === 0 || session === undefined) {
+      publish.offered = true;
       this.intake.offer(right.topic, right.route, payload, from.id, publish);
       return false;
     }
@@ -57,17 +58,25 @@ export class Ingest {
     }
     const open = session.redelivery.add(publish.messageId, hash, dup, session.connections);
     publish.open = open;
+    publish.offered = true;
     const notes = this.#withSession(publish, session, qos1Note(session.number, open.record));
     this.intake.offer(right.topic, right.route, payload, from.id, publish, notes);
     return false;
   }
 
   /** QoS 2. A second one under an open id is the same message if it has DUP and the content [MQTT-4.3.3-2]. */
-  takeOnce(publish: Publish, topic: string, payload: Buffer, dup: boolean, from: Sender): boolean {
-    const { right, messageId } = publish;
-    const hash = contentHash(topic, payload);
+  takeOnce(
+    publish: Publish,
+    right: IngestRight | OrdinaryRight,
+    payload: Buffer,
+    dup: boolean,
+    from: Sender,
+  ): boolean {
+    const { messageId } = publish;
+    const hash = contentHash(right.topic, payload);
     const known = this.#handshakes.find(from.id, messageId);
     if (known && dup && known.hash === hash) {
+      publish.repeated = true;
       if (right.kind === "ingest") this.repeats += 1;
       if (known.stored) return true;
       known.joined.push(publish);
@@ -81,10 +90,21 @@ export class Ingest {
       handshake.stored = true;
       return true;
     }
+    publish.offered = true;
     const note = this.#handshakes.note(messageId, handshake);
     const notes = note && session ? this.#withSession(publish, session, note) : undefined;
     this.intake.offer(right.topic, right.route, payload, from.id, publish, notes);
     return false;
+  }
+
+  /** PUBREL. @returns undefined where the id is free again, a promise where that has to reach the disk first */
+  release(from: Sender, id: number): Promise<boolean> | undefined {
+    return this.#handshakes.release(from.id, id);
+  }
+
+  /** It was neither stored nor passed on, and will not be: what is sent again is to be taken as new. */
+  abandon({ handshake, messageId }: Publish, client: string): void {
+    if (handshake) this.#handshakes.cancel(client, messageId, handshake);
   }
 
   /** The publish and its notes are on disk. Tells those that wait with it. */

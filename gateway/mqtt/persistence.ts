@@ -1,11 +1,10 @@
 /**
- * aedes' persistence, with what must outlive a restart: subscriptions of persistent sessions, and the ids of QoS 2
- * messages. aedes keeps retained messages, queues of what waits for offline sessions and wills in memory.
+ * aedes' persistence, with what must outlive a restart: subscriptions of persistent sessions. aedes keeps retained
+ * messages, queues of what waits for offline sessions and wills in memory.
  *
  * Its functions are replaced one by one on the object that aedes made, because the package of its types and classes is
  * aedes' dependency and not ours.
  */
-import type { Handshakes } from "./handshakes.ts";
 import type { Qos } from "./session-notes.core.ts";
 import type { Sessions } from "./sessions.ts";
 import type { SubscriberCheck } from "./subscriber-check.ts";
@@ -13,9 +12,9 @@ import type { SubscriberCheck } from "./subscriber-check.ts";
 interface ClientRef {
   readonly id: string;
 }
-interface PacketRef {
-  readonly cmd?: string;
-  readonly messageId: number;
+interface RetainedPacket {
+  readonly topic: string;
+  readonly payload: Buffer;
 }
 interface Subscription {
   readonly topic: string;
@@ -23,23 +22,19 @@ interface Subscription {
 }
 
 export interface AedesPersistence {
+  storeRetained(packet: RetainedPacket): PromiseLike<void>;
   addSubscriptions(client: ClientRef, subscriptions: readonly Subscription[]): Promise<void>;
   removeSubscriptions(client: ClientRef, filters: readonly string[]): Promise<void>;
   cleanSubscriptions(client: ClientRef): Promise<void>;
-  incomingStorePacket(client: ClientRef, packet: PacketRef): Promise<void>;
-  incomingGetPacket(client: ClientRef, packet: PacketRef): Promise<PacketRef>;
-  incomingDelPacket(client: ClientRef, packet: PacketRef): Promise<void>;
-  cleanIncoming(client: ClientRef): Promise<void>;
 }
 
 /** Gives aedes the subscriptions that are known, and keeps those to come. */
 export async function keepSessions(
   persistence: AedesPersistence,
   sessions: Sessions,
-  handshakes: Handshakes,
   subscribers: SubscriberCheck,
 ): Promise<void> {
-  keepHandshakes(persistence, handshakes);
+  storeRetainedAtOnce(persistence);
   const add = persistence.addSubscriptions.bind(persistence);
   const remove = persistence.removeSubscriptions.bind(persistence);
   for (const { client, subscriptions } of sessions) {
@@ -69,18 +64,22 @@ export async function keepSessions(
   };
 }
 
-/** aedes asks for an incoming packet to know whether a PUBLISH is new, and whether there is one that a PUBREL ends. */
-function keepHandshakes(persistence: AedesPersistence, handshakes: Handshakes): void {
-  persistence.incomingStorePacket = async () => {};
-  persistence.incomingGetPacket = async ({ id }, packet) => {
-    const known =
-      packet.cmd === "pubrel"
-        ? handshakes.find(id, packet.messageId) !== undefined
-        : !handshakes.deliver(id, packet.messageId);
-    if (!known) throw new Error("no such packet");
-    return packet;
+/**
+ * aedes sends a retained message a promise later than one that is not, so that the next message overtakes it, and its
+ * subscribers drop for a repetition whatever was overtaken. In memory it is stored when the call returns, so nobody has
+ * to wait.
+ */
+function storeRetainedAtOnce(persistence: AedesPersistence): void {
+  const store = persistence.storeRetained.bind(persistence);
+  const done: PromiseLike<void> = {
+    // biome-ignore lint/suspicious/noThenProperty: what calls back at once is the point
+    then: (stored) => {
+      stored?.();
+      return done as never;
+    },
   };
-  persistence.incomingDelPacket = ({ id }, { messageId }) => handshakes.release(id, messageId);
-  // A clean session's end is seen where sessions begin and end.
-  persistence.cleanIncoming = async () => {};
+  persistence.storeRetained = (packet) => {
+    void store(packet);
+    return done;
+  };
 }

@@ -6,22 +6,28 @@
  */
 import { type BadRoute, matchRoute, type Route } from "./routes.ts";
 
-/** A message on an ingest route becomes an event of the journal. */
-export interface IngestRight {
-  readonly kind: "ingest";
+interface Allowed {
   readonly topic: string;
-  readonly route: Route | BadRoute;
   /** Whether somebody subscribes to it, as of a version of the subscriptions: a cache of SubscriberCheck. */
   wanted: boolean;
   wantedAsOf: number;
 }
 
+/** A message on an ingest route becomes an event of the journal. */
+export interface IngestRight extends Allowed {
+  readonly kind: "ingest";
+  readonly route: Route | BadRoute;
+}
+
+/** Any other is only passed on to subscribers. */
+export interface OrdinaryRight extends Allowed {
+  readonly kind: "ordinary";
+}
+
 export type PublishRight =
   | IngestRight
-  | { readonly kind: "ordinary" }
+  | OrdinaryRight
   | { readonly kind: "denied"; readonly reason: string };
-
-const ORDINARY: PublishRight = { kind: "ordinary" };
 
 /** Topics that are remembered over all connections, about 300 bytes each, and of one. Those beyond are looked at anew. */
 const MAX_CACHED = 50_000;
@@ -36,11 +42,14 @@ export class PublishRights {
   /** @param _client MQTT client id; undefined for a will whose client is gone */
   right(_client: string | undefined, topic: string): PublishRight {
     if (topic.startsWith("$SYS/")) return { kind: "denied", reason: "$SYS/ is the broker's own" };
-    // [MQTT-3.3.2-2] Not for us to answer: aedes closes the connection.
-    if (topic.includes("+") || topic.includes("#")) return ORDINARY;
+    // [MQTT-3.3.2-2]
+    if (topic.includes("+") || topic.includes("#")) {
+      return { kind: "denied", reason: "a topic with a wildcard" };
+    }
     const route = matchRoute(topic);
-    if (route === undefined) return ORDINARY;
-    return { kind: "ingest", topic, route, wanted: true, wantedAsOf: 0 };
+    return route === undefined
+      ? { kind: "ordinary", topic, wanted: true, wantedAsOf: 0 }
+      : { kind: "ingest", topic, route, wanted: true, wantedAsOf: 0 };
   }
 
   /** To be called when rules or routes have changed: every connection asks again. */
@@ -57,7 +66,7 @@ export class RightsCache {
   #generation = 0;
   /** The topic before: most devices have one, and comparing it costs less than making a string of it. */
   #lastBytes: Buffer = Buffer.alloc(0);
-  #last: PublishRight = ORDINARY;
+  #last: PublishRight = { kind: "denied", reason: "" };
 
   constructor(rights: PublishRights, client: string) {
     this.#rights = rights;

@@ -33,13 +33,15 @@ export class Publish implements Offered {
   bytes: Buffer | undefined = undefined;
   payloadStart = 0;
   payloadEnd = 0;
-  /** Where it goes through aedes: what makes aedes go on. */
+  /** Where aedes has it: what makes aedes acknowledge it and go on. */
   done: ((error?: Error | null) => void) | undefined = undefined;
   /** What is remembered of it, and where. */
   session: Session | undefined = undefined;
   sessionVersion = 0;
   open: OpenPublish<Offered> | undefined = undefined;
   handshake: Handshake | undefined = undefined;
+  /** The buffer has it, or had: it is an event. */
+  offered = false;
   /** It is the same as another one, which goes to the subscribers in its stead. */
   repeated = false;
 

@@ -5,7 +5,7 @@
  * It counts every filter that aedes listens to and every one that a persistent session holds, so that it may say yes for
  * a subscription that has just ended, and never no for one that aedes would serve.
  */
-import type { IngestRight } from "./publish-rights.ts";
+import type { IngestRight, OrdinaryRight } from "./publish-rights.ts";
 import { SubscriptionFilters } from "./subscription-filters.core.ts";
 
 /** aedes' emitter (mqemitter), as far as it is listened to here. */
@@ -47,7 +47,7 @@ export class SubscriberCheck {
     this.#version += 1;
   }
 
-  wanted(right: IngestRight): boolean {
+  wanted(right: IngestRight | OrdinaryRight): boolean {
     if (right.wantedAsOf !== this.#version) {
       right.wanted = this.#filters.matches(right.topic);
       right.wantedAsOf = this.#version;
