@@ -16,6 +16,8 @@ export interface KafkaLogOptions {
   readonly replicationFactor?: number;
   readonly limits?: Partial<KafkaLimits>;
   readonly now?: () => number;
+  /** ms on a clock that nobody sets, by which durations go; default `now` where it is given, else the process's. */
+  readonly moment?: () => number;
   /** In [0, 1), for the spread of pauses. */
   readonly random?: () => number;
 }
@@ -83,13 +85,16 @@ export function settle(options: KafkaLogOptions): KafkaSettings {
   const limits = { ...KAFKA_LIMITS, ...options.limits };
   const { connectionTimeoutMs, requestTimeoutMs, longestPauseMs } = limits;
   const { brokers, logger, now = Date.now } = options;
+  // How long something lasts must not go by a clock that somebody may set.
+  const moment = options.moment ?? options.now ?? (() => performance.now());
   const forgetMs = connectionTimeoutMs + requestTimeoutMs + longestPauseMs;
   return {
     replicationFactor: -1,
     random: Math.random,
     ...options,
     now,
+    moment,
     limits,
-    outages: new Outages({ brokers, logger, now, forgetMs }),
+    outages: new Outages({ brokers, logger, moment, forgetMs }),
   };
 }

@@ -11,7 +11,8 @@ export const QUIET_MS = 1000;
 export interface OutagesOptions {
   readonly logger: Logger;
   readonly brokers: readonly string[];
-  readonly now: () => number;
+  /** ms on a clock that nobody sets. */
+  readonly moment: () => number;
   /** Who has not tried for so long has ended, ms: longer than a try and the pause after it. */
   readonly forgetMs: number;
 }
@@ -49,16 +50,16 @@ export class Outages {
   over(who: object): void {
     if (this.#waiting.size === 0) return;
     this.#waiting.delete(who);
-    const { logger, brokers, now } = this.#options;
-    this.#forget(now());
+    const { logger, brokers, moment } = this.#options;
+    this.#forget(moment());
     if (this.#waiting.size > 0) return;
-    const seconds = Math.round((now() - this.#since) / 1000);
+    const seconds = Math.round((moment() - this.#since) / 1000);
     if (this.#told) logger.info({ brokers, seconds }, "Kafka answers again");
     this.#told = false;
   }
 
   #enter(who: object): number {
-    const at = this.#options.now();
+    const at = this.#options.moment();
     this.#forget(at);
     if (this.#waiting.size === 0) {
       this.#since = at;

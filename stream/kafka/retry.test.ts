@@ -86,6 +86,20 @@ describe("trying again", () => {
     expect(lines).toHaveLength(2);
   });
 
+  test("an outage is told though somebody sets the clock back meanwhile", async () => {
+    let moment = 0;
+    const year = 365 * 86_400_000;
+    const now = () => Date.UTC(2026, 10, 21) - moment * year;
+    const { settings: given, lines } = settings({ now, moment: () => moment });
+    const outage = new Outage(given, "sending");
+    for (; moment <= 2000; moment += 100) {
+      await outage.pause(createErrorFromCode(NOT_LEADER), running);
+    }
+    outage.over();
+    expect(lines.map((one) => one.level)).toEqual([40, 30]);
+    expect(lines[1]).toMatchObject({ seconds: 2 });
+  });
+
   test("an outage that many meet is one line, and over when the last of them has got over it", async () => {
     let now = 0;
     const { settings: given, lines } = settings({ now: () => now });

@@ -120,10 +120,10 @@ export class Outage {
   }
 
   note(fault: Fault): void {
-    const { logger, now, brokers, outages } = this.#settings;
+    const { logger, moment, brokers, outages } = this.#settings;
     this.attempts++;
     this.lastError = fault.message;
-    this.#since ??= now();
+    this.#since ??= moment();
     // That Kafka is away is one thing that happens to all; what it refuses is this one's own.
     if (fault.code === "unreachable") {
       outages.note(this, this.#what, fault);
@@ -132,7 +132,7 @@ export class Outage {
     outages.over(this);
     const fields = { code: fault.code, brokers, attempt: this.attempts };
     const text = `${this.#what} waits for Kafka: ${fault.message}; it is tried again by itself`;
-    if (this.#told || now() - this.#since < QUIET_MS) {
+    if (this.#told || moment() - this.#since < QUIET_MS) {
       logger.debug(fields, text);
       return;
     }
@@ -141,11 +141,11 @@ export class Outage {
   }
 
   over(): void {
-    const { logger, now, outages } = this.#settings;
+    const { logger, moment, outages } = this.#settings;
     outages.over(this);
     if (this.#since === undefined) return;
     if (this.#told) {
-      const seconds = Math.round((now() - this.#since) / 1000);
+      const seconds = Math.round((moment() - this.#since) / 1000);
       logger.info({ attempts: this.attempts, seconds }, `${this.#what} goes on`);
     }
     this.attempts = 0;
