@@ -1,6 +1,7 @@
 /** The `tidegate` command. Each subcommand is a file of its own and loads what it needs only when it runs. */
 import { Command } from "commander";
 import { auditCommand } from "./audit.ts";
+import { bufferCommand } from "./buffer.ts";
 import { cloudCommand } from "./cloud.ts";
 import { configCommand } from "./config.ts";
 import { dashboardCommand } from "./dashboard.ts";
@@ -20,8 +21,9 @@ Examples:
   tidegate cloud --brokers kafka-1:9092            the processors
   tidegate tail events                             events as lines of JSON, as they come
   tidegate audit                                   what was accepted, what arrived, what is missing
+  tidegate buffer check                            is what a gateway holds on its disk whole
 
-Exit status: 0 done; 1 failed, or audit found something missing; 2 audit could not look.`;
+Exit status: 0 done; 1 failed, audit found something missing, or buffer something damaged; 2 audit or buffer could not look.`;
 
 const program = new Command("tidegate")
   .description(
@@ -42,6 +44,7 @@ for (const command of [
   replayCommand(),
   tailCommand(),
   auditCommand(),
+  bufferCommand(),
   configCommand(),
 ]) {
   program.addCommand(command);

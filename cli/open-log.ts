@@ -36,7 +36,7 @@ export async function openLog(
   program: string,
 ): Promise<OpenedLog> {
   const running = settings.kafka.brokers.length === 0 ? readRunFile(settings.data_dir) : undefined;
-  if (running) return overHttp(running.http);
+  if (running && running.program !== "gateway") return overHttp(running.http);
   if (settings.kafka.brokers.length === 0) {
     const nothing = whyNoLog(settings.data_dir);
     if (nothing !== undefined) throw new CommandError(nothing);

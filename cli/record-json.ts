@@ -21,17 +21,6 @@ export interface RecordJson {
 
 export function recordJson(record: StoredRecord): RecordJson {
   const { ce_type, ce_id, ce_source, ce_time } = record.headers;
-  let data: unknown = null;
-  let error: string | undefined;
-  if (record.value !== null) {
-    try {
-      data = plain(decodeCbor(record.value));
-    } catch (fault) {
-      if (!(fault instanceof CodecError)) throw fault;
-      data = Buffer.from(record.value).toString("base64");
-      error = fault.message;
-    }
-  }
   return {
     topic: record.topic,
     partition: record.partition,
@@ -42,9 +31,19 @@ export function recordJson(record: StoredRecord): RecordJson {
     ...(ce_id === undefined ? {} : { id: ce_id }),
     ...(ce_source === undefined ? {} : { source: ce_source }),
     ...(ce_time === undefined ? {} : { time: ce_time }),
-    data,
-    ...(error === undefined ? {} : { error }),
+    ...valueJson(record.value),
   };
+}
+
+/** The value of a record or of a buffered event. */
+export function valueJson(value: Uint8Array | null): Pick<RecordJson, "data" | "error"> {
+  if (value === null) return { data: null };
+  try {
+    return { data: plain(decodeCbor(value)) };
+  } catch (fault) {
+    if (!(fault instanceof CodecError)) throw fault;
+    return { data: Buffer.from(value).toString("base64"), error: fault.message };
+  }
 }
 
 /** CBOR has bytes, JSON has not. */

@@ -1,6 +1,6 @@
 /**
- * `run.json` in the data directory: where the process that has it open answers. The embedded log can be open in one
- * process only, so the others ask that one over HTTP.
+ * `run.json` in the data directory: where the process that has it open answers. The embedded log and the buffer can be
+ * open in one process only, so the others ask that one over HTTP.
  */
 import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -9,6 +9,8 @@ export interface RunFile {
   readonly pid: number;
   /** Base address, `http://127.0.0.1:8080`. */
   readonly http: string;
+  /** `gateway`: it has a buffer and no event log. Absent: everything. */
+  readonly program?: "gateway";
 }
 
 export function writeRunFile(dataDir: string, run: RunFile): void {

@@ -88,12 +88,15 @@ async function nextFile(store: string): Promise<number> {
   }
 }
 
+/** What file systems say that have no links, or that the copy is to be on another one. */
+const NO_LINKS: ReadonlySet<string> = new Set(["EPERM", "ENOTSUP", "EMLINK", "EXDEV"]);
+
 async function linkOrCopy(source: string, target: string): Promise<void> {
   try {
     await link(source, target);
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
-    if (code !== "EPERM" && code !== "ENOTSUP" && code !== "EMLINK") throw error;
+    if (!NO_LINKS.has(code ?? "")) throw error;
     await copyFile(source, target);
     await syncFile(target);
   }

@@ -361,7 +361,7 @@ export class LevelStorage implements GroupStorage {
 }
 
 /** Whether there is anything of LevelDB's in a directory: CURRENT alone may be missing. */
-async function holdsStore(directory: string): Promise<boolean> {
+export async function holdsStore(directory: string): Promise<boolean> {
   try {
     const names = await readdir(directory);
     return names.some((name) => /^(CURRENT|MANIFEST-\d+|\d+\.(log|ldb|sst))$/.test(name));

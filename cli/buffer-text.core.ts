@@ -1,0 +1,116 @@
+/** What `tidegate buffer` says of a buffer in plain words. Pure. */
+import type { BufferStatus } from "../events/schema.ts";
+import type {
+  Examination,
+  NextStart,
+  Quarantined,
+  SequencesOf,
+} from "../gateway/buffer/examine.ts";
+
+export type Verdict = "whole" | "damaged" | "unproven";
+
+/** @returns `unproven` where nothing is wrong with the store, and nothing says whether it is all */
+export function verdictOf({ start }: Examination): Verdict {
+  if (start === "salvage") return "damaged";
+  return start === "new-epoch" ? "unproven" : "whole";
+}
+
+const START: Readonly<Record<NextStart, string>> = {
+  nothing: "nothing: it is taken as it is",
+  "finish-salvage":
+    "puts the store that was salvaged in its place, which a power cut kept it from doing",
+  "new-epoch": "keeps everything, and begins a new epoch so that no sequence is used twice",
+  salvage: "saves what can be saved, keeps the original in quarantine, and begins a new epoch",
+};
+
+export function checkText(
+  directory: string,
+  examination: Examination,
+  originals: readonly Quarantined[],
+): string {
+  const { format, epochs, cursor, mark, groups, bytes, damage, lost, saved, start } = examination;
+  const rows: (readonly [string, string])[] = [
+    ["Buffer", directory],
+    ["Format", format === undefined ? "unreadable" : String(format)],
+    ...epochs.map(({ epoch, highest, waiting }, i): readonly [string, string] => [
+      i === 0 ? "Epochs" : "",
+      `${epoch}  up to ${count(highest)}, ${waiting ? `${range(waiting)} wait` : "nothing waits"}`,
+    ]),
+    ["Cursor", cursor ? `released up to ${cursor.epoch}-${cursor.sequence}` : "unreadable"],
+    ["Mark", markText(mark)],
+    ["Holds", `${things(groups, "group")}, ${count(bytes)} bytes of events`],
+    ["On disk", `${count(examination.diskBytes)} bytes; ${count(examination.freeBytes)} are free`],
+    ...damage.map((finding, i): readonly [string, string] => [i === 0 ? "Damage" : "", finding]),
+    ...(saved === undefined ? [] : ([["Saved", `${things(saved, "event")} would be`]] as const)),
+    ...lost.map((one, i): readonly [string, string] => [i === 0 ? "Lost" : "", lostText(one)]),
+    ["At a start", START[start]],
+    ...originals.map(({ number, bytes: size, at }, i): readonly [string, string] => [
+      i === 0 ? "Quarantine" : "",
+      `${number}  put aside ${new Date(at).toISOString()}, ${count(size)} bytes (tidegate buffer export --quarantine ${number})`,
+    ]),
+  ];
+  return `${table(rows)}\n${verdictText(examination)}\n`;
+}
+
+function markText(mark: Examination["mark"]): string {
+  if (!mark) return "not there, or unreadable";
+  const copied = mark.copied ? "; this file is a copy of another one" : "";
+  return `acknowledged up to ${mark.epoch}-${mark.sequence}${copied}`;
+}
+
+function lostText({ epoch, from, to }: SequencesOf): string {
+  return `${epoch}  ${range({ from, to })} (${things(to - from + 1, "event")})`;
+}
+
+function verdictText(examination: Examination): string {
+  const lost = examination.lost.reduce((sum, { from, to }) => sum + to - from + 1, 0);
+  switch (verdictOf(examination)) {
+    case "whole":
+      return "Whole: everything that was acknowledged and not released is there, as it was written.";
+    case "unproven":
+      return examination.mark?.copied
+        ? "It was put back from a copy: what was acknowledged after the copy was made is not in it."
+        : "What is there is as it was written. Without the mark nothing says whether that is all.";
+    case "damaged":
+      return lost === 0
+        ? "Damaged. Nothing that was acknowledged is lost."
+        : `Damaged: ${things(lost, "event")} that had been accepted would be declared lost.`;
+  }
+}
+
+/** Of a gateway that has it open. */
+export function runningText(
+  { pid, http }: { readonly pid: number; readonly http: string },
+  buffer: BufferStatus | undefined,
+  unready: string | undefined,
+): string {
+  const lead = `A gateway has the buffer open (process ${pid}, ${http}).`;
+  if (!buffer || buffer.state === "recovering") {
+    return `${lead}\nIt is being recovered, and nothing is acknowledged until that is done: ${buffer?.trouble ?? unready ?? "no reason is told"}\n`;
+  }
+  const damage = buffer.lost.damage;
+  const found =
+    damage === 0
+      ? "It was found whole, and nothing was lost to damage since the gateway started."
+      : `${things(damage, "event")} were declared lost to damage since the gateway started.`;
+  return `${lead}\n${found} It checks every record that it reads; to check the files, stop it.\n`;
+}
+
+export function range({ from, to }: { readonly from: number; readonly to: number }): string {
+  return from === to ? count(from) : `${count(from)} to ${count(to)}`;
+}
+
+const whole = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
+export function count(value: number): string {
+  return whole.format(value);
+}
+
+export function things(value: number, thing: string): string {
+  return `${count(value)} ${thing}${value === 1 ? "" : "s"}`;
+}
+
+/** Two columns. */
+export function table(rows: readonly (readonly [string, string])[]): string {
+  const width = Math.max(...rows.map(([name]) => name.length));
+  return rows.map(([name, text]) => `${name.padEnd(width)}  ${text}\n`).join("");
+}

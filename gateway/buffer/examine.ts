@@ -1,0 +1,402 @@
+/**
+ * Looks at a buffer that no gateway has open, without changing it: for `tidegate buffer`.
+ *
+ * LevelDB rewrites what it opens, so a private copy is opened in its place: in a folder of its own in the data directory,
+ * where tables can be linked, or in the system's temporary one where that cannot be written. It is removed by close(), and
+ * what a killed process left by the next examination.
+ *
+ * What a start would do about a damaged store is found out by doing it, to the copy. So what is told here, and what the
+ * events are, is what a start would save and declare.
+ */
+import { link, mkdir, mkdtemp, readdir, stat } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { basename, dirname, join } from "node:path";
+import { type Epoch, makeEpoch } from "../../events/ids.ts";
+import type { Stamp } from "../../events/schema.ts";
+import { type Chapters, chapterOf, endOf, seedOf, splitByChapter } from "./chapters.core.ts";
+import { directoryBytes, exists, freeBytes, removeDirectory, secureCopy } from "./directories.ts";
+import { decodeGroup } from "./frame.core.ts";
+import { type Inspection, inspectStore } from "./inspect.ts";
+import { besideStore, holdsStore } from "./level-storage.ts";
+import { openStore, type Store, scanGroups } from "./level-store.ts";
+import { MarkFile, type ReadMark } from "./mark.ts";
+import { BufferError, type BufferedEvent } from "./port.ts";
+import { salvage } from "./salvage.ts";
+
+/** Sequences of one epoch, both included. */
+export interface SequencesOf {
+  readonly epoch: Epoch;
+  readonly from: number;
+  readonly to: number;
+}
+
+export interface EpochHeld {
+  readonly epoch: Epoch;
+  /** Highest sequence; 0 where there is none. */
+  readonly highest: number;
+  /** What waits of it; undefined where all of it is released. */
+  readonly waiting: { readonly from: number; readonly to: number } | undefined;
+}
+
+/** What a start would do: nothing, finish a salvage that was cut off, begin a new epoch, or salvage. */
+export type NextStart = "nothing" | "finish-salvage" | "new-epoch" | "salvage";
+
+export interface Examination {
+  /** 1 or 2; undefined where that cannot be read. */
+  readonly format: number | undefined;
+  readonly epochs: readonly EpochHeld[];
+  /** Where the cursor stands: released up to here. */
+  readonly cursor: { readonly epoch: Epoch; readonly sequence: number } | undefined;
+  /** Highest that may have been acknowledged, as the mark beside the store has it. */
+  readonly mark:
+    | { readonly epoch: Epoch; readonly sequence: number; readonly copied: boolean }
+    | undefined;
+  readonly groups: number;
+  /** Of the events that wait. */
+  readonly bytes: number;
+  readonly diskBytes: number;
+  readonly freeBytes: number;
+  /** What is not as it was written, in words. */
+  readonly damage: readonly string[];
+  /** What a start would declare lost. */
+  readonly lost: readonly SequencesOf[];
+  /** Events that a salvage would save; undefined where there is nothing to salvage. */
+  readonly saved: number | undefined;
+  readonly start: NextStart;
+}
+
+export interface ExaminedBuffer {
+  readonly examination: Examination;
+  /** What waits, in order; of a damaged store what can be saved, and the losses that would be declared. */
+  events(): AsyncIterable<BufferedEvent>;
+  close(): Promise<void>;
+}
+
+const PREFIX = ".tidegate-look-";
+
+/** Of the epoch that a salvage begins behind what it saved: it is ours, and nobody gets to see it. */
+const NOBODYS_EPOCH = makeEpoch(new Uint8Array(10));
+
+/**
+ * @param directory of the store, as the gateway has it
+ * @param stamp of the losses that are declared on the way
+ * @returns undefined where there is no buffer at all
+ * @throws BufferError `in_use` where a gateway has it open; `format`; `unavailable` where it cannot be looked at
+ */
+export async function examineBuffer(
+  directory: string,
+  stamp: () => Stamp,
+): Promise<ExaminedBuffer | undefined> {
+  const paths = besideStore(directory);
+  const mark = await MarkFile.read(paths.mark);
+  // While a salvaged store stands there, it is the truth, and a start puts it in its place.
+  const unfinished = await exists(paths.salvaged);
+  const source = unfinished ? paths.salvaged : directory;
+  const there = await holdsStore(source);
+  if (!there && !mark && !(await exists(paths.secured))) return undefined;
+  return await look(dirname(directory), async (folder) => {
+    await refuseLocked(directory, folder);
+    const copy = join(folder, "copy");
+    const before = await footprint(source);
+    if (there) await secureCopy(source, copy);
+    if ((await footprint(source)) !== before) throw inUse(directory);
+    const secured = !unfinished && (await exists(paths.secured)) ? paths.secured : undefined;
+    return await examineCopy({
+      directory,
+      folder,
+      copy: there ? copy : undefined,
+      evidence: secured ?? (await evidenceOf(there, copy, folder)),
+      mark,
+      unfinished,
+      stamp,
+    });
+  });
+}
+
+/** Of a damaged original that a start has put aside. @throws BufferError */
+export async function examineQuarantined(
+  directory: string,
+  number: number,
+  stamp: () => Stamp,
+): Promise<ExaminedBuffer | undefined> {
+  const original = join(besideStore(directory).quarantine, String(number));
+  if (!(await exists(original))) return undefined;
+  return await look(dirname(directory), (folder) =>
+    // It was damaged when it was put aside: everything that can be saved of it, and nothing is known to be missing.
+    examineCopy({
+      directory: original,
+      folder,
+      copy: undefined,
+      evidence: original,
+      mark: undefined,
+      unfinished: false,
+      stamp,
+    }),
+  );
+}
+
+export interface Quarantined {
+  readonly number: number;
+  readonly path: string;
+  readonly bytes: number;
+  /** When it was put aside, ms since 1970. */
+  readonly at: number;
+}
+
+/** Damaged originals that starts have put aside, the oldest first. */
+export async function quarantined(directory: string): Promise<readonly Quarantined[]> {
+  const { quarantine } = besideStore(directory);
+  if (!(await exists(quarantine))) return [];
+  const numbers = (await readdir(quarantine)).map(Number).filter(Number.isInteger);
+  return await Promise.all(
+    numbers
+      .sort((a, b) => a - b)
+      .map(async (number) => {
+        const path = join(quarantine, String(number));
+        const { ctimeMs } = await stat(path);
+        return { number, path, bytes: await directoryBytes(path), at: ctimeMs };
+      }),
+  );
+}
+
+/** Runs with a folder of its own, which is removed when the work fails, or by close(). */
+async function look(
+  beside: string,
+  work: (folder: string) => Promise<ExaminedBuffer>,
+): Promise<ExaminedBuffer> {
+  const folder = await makeFolder(beside);
+  try {
+    const examined = await work(folder);
+    const close = async () => {
+      await examined.close();
+      await removeDirectory(folder);
+    };
+    return { ...examined, close };
+  } catch (error) {
+    await removeDirectory(folder);
+    throw error;
+  }
+}
+
+async function makeFolder(beside: string): Promise<string> {
+  try {
+    await removeLeftovers(beside);
+    return await mkdtemp(join(beside, `${PREFIX}${process.pid}-`));
+  } catch {
+    // Somebody else's data, or a disk that takes no writes: then everything is copied.
+    return await mkdtemp(join(tmpdir(), `${PREFIX}${process.pid}-`));
+  }
+}
+
+async function removeLeftovers(beside: string): Promise<void> {
+  for (const name of await readdir(beside)) {
+    if (!name.startsWith(PREFIX)) continue;
+    const pid = Number.parseInt(name.slice(PREFIX.length), 10);
+    if (!isAlive(pid)) await removeDirectory(join(beside, name));
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === "EPERM";
+  }
+}
+
+/**
+ * LevelDB holds a lock on its LOCK file. A lock is on the file and not on its name, so that a store of ours under the same
+ * file cannot be opened while a gateway has the real one open; and nothing of the real one is touched.
+ */
+async function refuseLocked(directory: string, folder: string): Promise<void> {
+  const probe = join(folder, "probe");
+  await mkdir(probe);
+  try {
+    await link(join(directory, "LOCK"), join(probe, "LOCK"));
+  } catch {
+    // There is none, or it is on another disk: then what happens to the files while they are copied must tell.
+    return;
+  }
+  try {
+    const store = await openStore(probe, true);
+    await store.close();
+  } catch (error) {
+    throw (error as BufferError).code === "in_use" ? inUse(directory) : error;
+  }
+}
+
+function inUse(directory: string): BufferError {
+  return new BufferError("in_use", `a gateway has the buffer in ${directory} open`);
+}
+
+/** Names, sizes and times of the files; what LevelDB only notes for people is left out. */
+async function footprint(directory: string): Promise<string> {
+  if (!(await exists(directory))) return "";
+  const lines: string[] = [];
+  for (const name of (await readdir(directory)).sort()) {
+    if (name === "LOG" || name === "LOG.old" || name === "LOCK") continue;
+    try {
+      const { size, mtimeMs, ino } = await stat(join(directory, name));
+      lines.push(`${name} ${size} ${mtimeMs} ${ino}`);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
+      lines.push(`${name} gone`);
+    }
+  }
+  return lines.join("\n");
+}
+
+/** LevelDB changes the copy that it opens; a salvage reads one that it has not seen. */
+async function evidenceOf(there: boolean, copy: string, folder: string): Promise<string> {
+  const evidence = join(folder, "evidence");
+  if (there) await secureCopy(copy, evidence);
+  return evidence;
+}
+
+interface Work {
+  /** As the user knows it. */
+  readonly directory: string;
+  readonly folder: string;
+  /** To be opened; undefined where there is nothing that LevelDB could open. */
+  readonly copy: string | undefined;
+  /** Files that LevelDB has not touched. */
+  readonly evidence: string;
+  readonly mark: ReadMark | undefined;
+  readonly unfinished: boolean;
+  readonly stamp: () => Stamp;
+}
+
+async function examineCopy(work: Work): Promise<ExaminedBuffer> {
+  const { directory, copy, mark, unfinished } = work;
+  let store: Store | undefined;
+  let found: Inspection | undefined;
+  let damage: readonly string[] = [];
+  if (copy === undefined) damage = ["the store is not there"];
+  else {
+    try {
+      store = await openStore(copy, false);
+      // A salvaged store was made by what the mark said, and the mark is written anew with it.
+      found = await inspectStore(store, unfinished ? undefined : mark);
+      damage = found.damage;
+    } catch (error) {
+      await store?.close();
+      store = undefined;
+      if (!(error instanceof BufferError) || error.code !== "damaged") throw error;
+      damage = [error.message.replace(copy, directory)];
+    }
+  }
+  const places = { diskBytes: await bytesOf(directory), freeBytes: await freeOf(directory) };
+  if (store && found?.chapters && damage.length === 0) {
+    const start = unfinished ? "finish-salvage" : found.renew ? "new-epoch" : "nothing";
+    const about = { ...places, damage, lost: [], saved: undefined, start } as const;
+    return examined(store, found, found.chapters, found.format, mark, about);
+  }
+  await store?.close();
+  return await examineSalvaged(work, found?.format, damage, places);
+}
+
+async function examineSalvaged(
+  { folder, evidence, mark, stamp }: Work,
+  format: number | undefined,
+  damage: readonly string[],
+  places: { readonly diskBytes: number; readonly freeBytes: number },
+): Promise<ExaminedBuffer> {
+  const target = join(folder, "salvaged");
+  const { lost, saved } = await salvage({
+    evidence: [evidence],
+    target,
+    mark,
+    reason: "salvage",
+    epoch: NOBODYS_EPOCH,
+    stamp,
+  });
+  const store = await openStore(target, false);
+  const found = await inspectStore(store, undefined);
+  const all = found.chapters ?? [];
+  const chapters = all.filter(({ epoch }) => epoch !== NOBODYS_EPOCH);
+  const ranges = lost.flatMap(([from, to]) =>
+    splitByChapter(all, from, to).map((part) => ({
+      epoch: part.chapter.epoch,
+      from: part.from - part.chapter.base,
+      to: part.to - part.chapter.base,
+    })),
+  );
+  const about = { ...places, damage, lost: ranges, saved, start: "salvage" } as const;
+  // Without the event that opens the epoch of nobody.
+  return examined(store, { ...found, accepted: found.accepted - 1 }, chapters, format, mark, about);
+}
+
+type About = Pick<Examination, "damage" | "lost" | "saved" | "start" | "diskBytes" | "freeBytes">;
+
+function examined(
+  store: Store,
+  { released, accepted, groups }: Inspection,
+  chapters: Chapters,
+  format: number | undefined,
+  mark: ReadMark | undefined,
+  about: About,
+): ExaminedBuffer {
+  const epochs = chapters.map((chapter): EpochHeld => {
+    const { epoch, base, after } = chapter;
+    const end = Math.min(endOf(chapters, chapter), accepted);
+    const from = Math.max(after, released) + 1;
+    const waiting = from > end ? undefined : { from: from - base, to: end - base };
+    return { epoch, highest: Math.max(0, end - base), waiting };
+  });
+  const at = chapters.length > 0 ? chapterOf(chapters, Math.max(released, 1)) : undefined;
+  const top = mark && chapterOf(mark.chapters, Math.max(mark.accepted, 1));
+  let held = 0;
+  let bytes = 0;
+  for (let i = 0; i < groups.length; i += 1) {
+    const group = groups.at(i);
+    if (!group || group.last <= released || group.first > accepted) continue;
+    held += 1;
+    bytes += group.bytes;
+  }
+  return {
+    examination: {
+      ...about,
+      format,
+      epochs,
+      cursor: at && { epoch: at.epoch, sequence: Math.max(0, released - at.base) },
+      mark: mark &&
+        top && {
+          epoch: top.epoch,
+          sequence: Math.max(0, mark.accepted - top.base),
+          copied: mark.copied,
+        },
+      groups: held,
+      bytes,
+    },
+    events: () => eventsOf(store, chapters, released, accepted),
+    close: () => store.close(),
+  };
+}
+
+async function* eventsOf(
+  store: Store,
+  chapters: Chapters,
+  released: number,
+  accepted: number,
+): AsyncGenerator<BufferedEvent> {
+  for await (const [first, group] of scanGroups(store, 0)) {
+    if (first > accepted) return;
+    const chapter = chapterOf(chapters, first);
+    for (const { position, span: _, ...event } of decodeGroup(first, seedOf(chapter), group)
+      .frames) {
+      if (position <= released) continue;
+      yield { ...event, position, epoch: chapter.epoch, sequence: position - chapter.base };
+    }
+  }
+}
+
+async function bytesOf(directory: string): Promise<number> {
+  return (await exists(directory)) ? await directoryBytes(directory) : 0;
+}
+
+/** Of the disk that holds the directory, or would. */
+async function freeOf(directory: string): Promise<number> {
+  const place = (await exists(directory)) ? directory : dirname(directory);
+  return await freeBytes(basename(place) === "" ? "/" : place);
+}
