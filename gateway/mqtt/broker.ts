@@ -130,8 +130,10 @@ export class Broker implements ConnectionHost {
     });
     aedes.on("clientReady", (client) => connectionOf(client)?.open());
     aedes.on("clientDisconnect", (client) => {
-      const session = connectionOf(client)?.session;
-      if (session) session.connected = false;
+      const connection = connectionOf(client);
+      // What has its client id now has seen to the session.
+      if (connection?.superseded) return;
+      if (connection?.session) connection.session.connected = false;
       // A clean session ends with its connection, and what was open in it.
       else this.#handshakes.clear(client.id);
     });
@@ -263,6 +265,7 @@ export class Broker implements ConnectionHost {
       connection.introduce(client.id, undefined, false);
     } else {
       const { session, present } = this.#sessions.open(client.id);
+      if (!present) this.#handshakes.clear(client.id);
       connection.introduce(client.id, session, present);
     }
   }

@@ -246,6 +246,24 @@ describe("a connection that closes", () => {
     expect(readings()).toEqual([2]);
   });
 
+  test("leaves its bytes in the budget until what it sent is on disk", async () => {
+    const { buffer, connected, broker } = await started();
+    buffer.hold = true;
+    for (let i = 0; i < 3; i += 1) {
+      const sensor = await connected(`c${i}`);
+      sensor.send(reading(1, { qos: 0 }), reading(2), { cmd: "disconnect" });
+      await sensor.whenClosed();
+      const broken = await connected(`b${i}`);
+      broken.send(reading(3));
+      await buffer.until(() => buffer.held === 2 * i + 3);
+      broken.socket.destroy();
+      await expect.poll(() => broker.stats().connections).toBe(0);
+    }
+    expect(broker.budget.messages).toBe(6);
+    buffer.letGo();
+    expect(broker.budget.messages).toBe(0);
+  });
+
   test("after DISCONNECT takes nothing with it: the device does not send again", async () => {
     const { buffer, connected, readings } = await started();
     const sensor = await connected();
@@ -271,6 +289,30 @@ describe("a connection that closes", () => {
 });
 
 describe("subscribers to an ingest topic", () => {
+  test("get what was stored although its device was gone by then", async () => {
+    const { buffer, connected } = await started();
+    const listener = await connected("listener");
+    listener.send(subscribe(1, "sensors/#", 1));
+    await listener.told(1);
+    const sensor = await connected("c", { clean: false });
+    buffer.hold = true;
+    sensor.send(reading(1), reading(2, { qos: 2 }), reading(3, { qos: 0 }));
+    await buffer.until(() => buffer.held === 3);
+    sensor.socket.destroy();
+    const back = await connected("c", { clean: false });
+    back.send(reading(1, { dup: true }), reading(2, { qos: 2, dup: true }));
+    expect(await back.ping()).toBe("pingresp");
+    buffer.hold = false;
+    buffer.letGo();
+    expect(await back.told(2)).toEqual(["puback 1", "pubrec 2"]);
+    expect((await listener.told(3)).sort()).toEqual([
+      "publish sensors/d 1 qos1",
+      "publish sensors/d 2 qos2",
+      "publish sensors/d 3 qos0",
+    ]);
+    expect(listener.arrived).toEqual([]);
+  });
+
   test("get every reading in the order in which it came, at their QoS", async () => {
     const { connected } = await started();
     const listener = await connected("listener");

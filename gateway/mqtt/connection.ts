@@ -72,6 +72,8 @@ export class Connection extends Duplex implements PublishOwner {
   /** MQTT client id and session, once it is open. */
   id = "";
   session: Session | undefined;
+  /** Another connection has taken its client id, and with it the session. */
+  superseded = false;
   /** DISCONNECT came: the device is content, and sends nothing again that it has no acknowledgement for. */
   #orderly = false;
   /** The publishes that wait for their turn to be acknowledged, oldest first. */
@@ -148,6 +150,7 @@ export class Connection extends Duplex implements PublishOwner {
 
   /** Another connection has its client id: what it still has to say is not heard any more. */
   supersede(): void {
+    this.superseded = true;
     this.#close();
   }
 
@@ -174,8 +177,11 @@ export class Connection extends Duplex implements PublishOwner {
   stored(publish: Publish): void {
     this.#host.ingest.stored(publish);
     if (this.#state !== "closed") this.#settle(publish);
-    // Nobody is there to be told, but it counts.
-    else this.#deliverAfterClose(publish);
+    else {
+      // Nobody is there to be told, but it counts.
+      this.#deliverAfterClose(publish);
+      this.#giveAfterClose(publish);
+    }
   }
 
   /** Subscribers get it all the same: its device may never send it again, or what it sends is taken for a repetition. */
@@ -185,11 +191,20 @@ export class Connection extends Duplex implements PublishOwner {
 
   refused(publish: Publish, error: BufferError): void {
     this.#host.ingest.refused(publish, this.id, error);
+    if (this.#state === "closed") {
+      this.#giveAfterClose(publish);
+      return;
+    }
     // A QoS 0 message waits for no acknowledgement: it is counted, and its connection may live.
     if (publish.qos === 0) {
       publish.repeated = true;
       this.#settle(publish);
     } else this.destroy(error);
+  }
+
+  /** What the buffer has of a connection that is gone takes memory until it is on disk. */
+  #giveAfterClose(publish: Publish): void {
+    if (publish.offered && !publish.gone) this.#host.budget.give(1, publish.size);
   }
 
   #settle(publish: Publish): void {
@@ -432,14 +447,20 @@ export class Connection extends Duplex implements PublishOwner {
     clearTimeout(this.#keepalive);
     this.#rights?.clear();
     this.#host.budget.leave(this.#pumpAgain);
-    this.#host.budget.give(this.#inFlight, this.#inFlightBytes);
+    let kept = 0;
+    let keptBytes = 0;
     for (let publish = this.#oldest; publish; publish = publish.next) {
       if (!publish.offered) this.#host.ingest.abandon(publish, this.id);
       else if (publish.ready) this.#deliverAfterClose(publish);
       // A clean session's device sends it again as a new one, so that it would be stored twice. A persistent session's
       // redelivery is recognised and joins this one, and what has no acknowledgement comes only once.
       if (publish.qos > 0 && this.session === undefined && !this.#orderly) publish.gone = true;
+      if (publish.offered && !publish.ready && !publish.gone) {
+        kept += 1;
+        keptBytes += publish.size;
+      }
     }
+    this.#host.budget.give(this.#inFlight - kept, this.#inFlightBytes - keptBytes);
     this.#oldest = undefined;
     this.#newest = undefined;
   }
