@@ -31,12 +31,18 @@ export interface Damage {
   readonly mayLose: number;
 }
 
-/** A reading in the store is never smaller, compressed in a table with all those that are like it. */
-const LEAST_READING_BYTES = 16;
-/** LevelDB's log is written in blocks of this size, and a broken record costs the rest of its block. */
-const LOG_BLOCK_BYTES = 32 * 1024;
-/** A table's block is this large, or as large as the one group that is in it. */
-const TABLE_BLOCK_BYTES = 4096;
+/** The devices' readings take more than this in the store. */
+const LEAST_READING_BYTES = 100;
+/**
+ * What may go with the bytes that were touched: in a log the rest of a block of LevelDB's; in a table the entries up to the
+ * next whole key, which is every 16th, each a group of some kilobytes. Beyond that nothing depends on them.
+ */
+const GONE_WITH_THEM: Readonly<Record<"log" | "table", number>> = {
+  log: 32 * 1024,
+  table: 64 * 1024,
+};
+/** A reading that is hit at its first or its last byte. */
+const AT_THE_EDGES = 2;
 
 const PATTERNS: Readonly<Record<Exclude<Target, "directory" | "mark">, RegExp>> = {
   log: /^\d+\.log$/,
@@ -64,17 +70,11 @@ export function actionsOn(dataDir: string, target: Target): readonly Action[] {
   return ACTIONS.filter((action) => action !== "swap" || files.length > 1);
 }
 
-export interface Limits {
-  /** Most readings in one group commit. */
-  readonly group: number;
-}
-
 export function strike(
   dataDir: string,
   target: Target,
   action: Action,
   random: () => number,
-  { group }: Limits,
 ): Damage {
   const files = filesOf(dataDir, target);
   const file = oneOf(random, files);
@@ -82,18 +82,22 @@ export function strike(
     rmSync(file, { recursive: true });
     return { target, action, file, mayLose: Number.POSITIVE_INFINITY };
   }
-  const { size } = statSync(file);
   const touched = damageFile(file, files, action, random);
-  return { target, action, file, mayLose: most(target, size, touched, group) };
+  // Tables and logs are the readings; what else there is says only how they lie, and can be made again.
+  const mayLose =
+    target === "log" || target === "table"
+      ? Math.ceil((touched + GONE_WITH_THEM[target]) / LEAST_READING_BYTES) + AT_THE_EDGES
+      : 0;
+  return { target, action, file, mayLose };
 }
 
-/** @returns bytes from the first to the last that was touched, as they lay in the file */
+/** @returns bytes from the first to the last that was touched */
 function damageFile(
   file: string,
   files: readonly string[],
   action: Action,
   random: () => number,
-): { readonly from: number; readonly to: number } {
+): number {
   const { size } = statSync(file);
   const from = Math.floor(random() * size);
   const to = Math.min(size, from + between(random, 1, 5000));
@@ -101,17 +105,17 @@ function damageFile(
     case "flip": {
       const byte = (readFileSync(file)[from] ?? 0) ^ (1 << between(random, 0, 7));
       overwrite(file, from, Buffer.of(byte));
-      return { from, to: from + 1 };
+      return 1;
     }
     case "cut":
       truncateSync(file, from);
-      return { from, to: size };
+      return size - from;
     case "zero":
       overwrite(file, from, Buffer.alloc(to - from));
-      return { from, to };
+      return to - from;
     case "garbage":
       overwrite(file, from, Buffer.from(Array.from({ length: to - from }, () => random() * 256)));
-      return { from, to };
+      return to - from;
     case "swap": {
       const other = oneOf(
         random,
@@ -120,14 +124,15 @@ function damageFile(
       renameSync(file, `${file}.swap`);
       renameSync(other, file);
       renameSync(`${file}.swap`, other);
-      return { from: 0, to: Number.POSITIVE_INFINITY };
+      // Whatever they are called, they hold what they held.
+      return 0;
     }
     case "empty":
       truncateSync(file, 0);
-      return { from: 0, to: size };
+      return size;
     case "delete":
       rmSync(file);
-      return { from: 0, to: size };
+      return size;
   }
 }
 
@@ -138,21 +143,4 @@ function overwrite(file: string, at: number, bytes: Uint8Array): void {
   } finally {
     closeSync(fd);
   }
-}
-
-function most(
-  target: Target,
-  size: number,
-  { from, to }: { readonly from: number; readonly to: number },
-  group: number,
-): number {
-  // Tables and logs are the readings; what else there is says only how they lie, and can be made again.
-  if (target !== "log" && target !== "table") return 0;
-  const block = target === "log" ? LOG_BLOCK_BYTES : TABLE_BLOCK_BYTES;
-  const first = Math.floor(from / block) * block;
-  const last = Math.min(size, Math.ceil(to / block) * block);
-  // Without its index at the end a table cannot be read in order: all of it may be gone.
-  const whole = target === "table" && to > size - 2 * block;
-  const bytes = whole || to === Number.POSITIVE_INFINITY ? size : last - first;
-  return Math.ceil(bytes / LEAST_READING_BYTES) + 2 * group;
 }

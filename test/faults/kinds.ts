@@ -1,6 +1,7 @@
 /** All kinds of faults. */
 import type { Kind } from "./kind.ts";
 import { damage } from "./kinds/damage.ts";
+import { damageAgain } from "./kinds/damage-again.ts";
 import { fullDisk } from "./kinds/full-disk.ts";
 import { ioErrors } from "./kinds/io-errors.ts";
 import { kill } from "./kinds/kill.ts";
@@ -17,6 +18,7 @@ export const KINDS: readonly Kind[] = [
   ioErrors,
   slowFsync,
   damage,
+  damageAgain,
   oldBuffer,
   oldDirectory,
 ];

@@ -97,6 +97,8 @@ export class Ground {
   readonly #releases: Release[] = [];
   readonly #onExit = () => this.release();
   #numbers = 0;
+  /** Leaves the directory where it is, for whoever wants to look. */
+  keep = false;
 
   constructor() {
     process.once("exit", this.#onExit);
@@ -133,7 +135,7 @@ export class Ground {
   release(): void {
     process.off("exit", this.#onExit);
     for (const release of this.#releases.splice(0).reverse()) release();
-    rmSync(this.directory, { recursive: true, force: true });
+    if (!this.keep) rmSync(this.directory, { recursive: true, force: true });
   }
 }
 

@@ -108,7 +108,7 @@ export function judge(
   let unknowable = 0;
   for (const { n, writes, acknowledged } of sent) {
     const certain = arrivals.get(n)?.length ?? (acknowledged ? 1 : 0);
-    unknowable += writes - certain;
+    unknowable += Math.max(0, writes - certain);
   }
   const overdeclared = Math.max(0, left - unknowable);
   if (overdeclared > (allowed.overdeclared ?? 0)) {

@@ -1,4 +1,5 @@
 /** One gateway under test: the real program on a data directory, devices that publish to it, and the oracle at the end. */
+import { writeFileSync } from "node:fs";
 import { setTimeout as pause } from "node:timers/promises";
 import { Program } from "../program.ts";
 import { type JournalEvent, readJournal, readRollupCounts } from "./journal.ts";
@@ -63,6 +64,17 @@ export class Rig {
   /** As a power cut ends it. */
   async kill(): Promise<void> {
     await this.program.kill();
+    this.#keepWords();
+  }
+
+  /** As Ctrl-C ends it. */
+  async stop(): Promise<void> {
+    await this.program.stop();
+    this.#keepWords();
+  }
+
+  #keepWords(): void {
+    writeFileSync(this.#options.ground.path("stderr"), this.program.stderr);
   }
 
   async publishing(readings: number, withinMs?: number): Promise<void> {

@@ -1,7 +1,7 @@
 /**
  * The long form: `npm run test:faults -- --count N --seed S [--kinds a,b]`. Rounds of the kinds in turn, each on a directory of its
  * own and with a seed of its own; at the end what was tried and what became of the readings. Exit status 1 with the line that replays it where a promise
- * was broken. It writes nothing outside the temporary directory.
+ * was broken; `--keep` leaves that round's directory for whoever wants to look. It writes nothing outside the temporary directory.
  */
 import { parseArgs } from "node:util";
 import { childSeed, sfc32 } from "../../simulator/random.ts";
@@ -101,17 +101,23 @@ function chosenKinds(names: string | undefined): readonly Kind[] {
 }
 
 /** @returns what was wrong, in words */
-async function round(kind: Kind, seed: number, short: boolean, row: Row): Promise<string[]> {
+async function round(kind: Kind, seed: number, row: Row): Promise<string[]> {
+  const { short, keep } = values;
   const ground = new Ground();
+  const broken = (wrong: string[]) => {
+    if (!keep || wrong.length === 0) return wrong;
+    ground.keep = true;
+    return [...wrong, `kept: ${ground.directory}`];
+  };
   try {
     const random = sfc32(childSeed(seed, kind.name));
     const { faults, verdicts } = await kind.run({ ground, random, short });
     add(row, faults, verdicts);
-    return verdicts.flatMap((verdict) => verdict.faults);
+    return broken(verdicts.flatMap((verdict) => verdict.faults));
   } catch (error) {
     row.rounds += 1;
     row.violations += 1;
-    return [(error as Error).message];
+    return broken([(error as Error).message]);
   } finally {
     ground.release();
   }
@@ -123,6 +129,7 @@ const { values } = parseArgs({
     seed: { type: "string", default: String(Math.floor(Math.random() * 2 ** 31)) },
     kinds: { type: "string" },
     short: { type: "boolean", default: false },
+    keep: { type: "boolean", default: false },
   },
 });
 // Grounds are given back when the process exits; without a handler a signal ends it before.
@@ -141,7 +148,7 @@ for (let i = 0; i < count; i += 1) {
   const kind = kinds[i % kinds.length];
   if (!kind) break;
   const row = rows.get(kind.name) ?? emptyRow();
-  const wrong = await round(kind, roundSeed, values.short, row);
+  const wrong = await round(kind, roundSeed, row);
   console.log(`${i + 1}/${count} ${kind.name} ${wrong.length === 0 ? "kept" : "BROKEN"}`);
   if (wrong.length === 0) continue;
   broken += 1;

@@ -7,7 +7,11 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { join } from "node:path";
+import { setTimeout as pause } from "node:timers/promises";
 import type { Ground } from "./machine.ts";
+
+/** The program makes thousands of such calls a second. */
+const STRUCK_WITHIN_MS = 20_000;
 
 export interface Injection {
   readonly calls: readonly string[];
@@ -49,6 +53,15 @@ export class Strace {
     }
   }
 
+  /** Resolves when a call has failed or was held up; while a call is held up its line has only begun. */
+  async struck(): Promise<void> {
+    const deadline = performance.now() + STRUCK_WITHIN_MS;
+    while (this.#count() === 0) {
+      if (performance.now() > deadline) throw new Error("no call to strike was made");
+      await pause(20);
+    }
+  }
+
   /** Lets the process go. @returns how many calls failed or were held up */
   async detach(): Promise<number> {
     const child = this.#child;
@@ -58,6 +71,10 @@ export class Strace {
       child.kill("SIGINT");
       await closed;
     }
+    return this.#count();
+  }
+
+  #count(): number {
     return readFileSync(this.#log, "utf8")
       .split("\n")
       .filter((line) => /\((INJECTED|DELAYED)[:)]/.test(line)).length;

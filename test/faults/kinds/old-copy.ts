@@ -58,7 +58,7 @@ export const oldDirectory: Kind = {
     await rig.start();
     await rig.publishing(between(random, 100, 1000));
     await rig.settle();
-    if (random() < 0.5) await rig.program.stop();
+    if (random() < 0.5) await rig.stop();
     else await rig.kill();
     copy(dataDir, backup);
     await rig.start();
