@@ -190,6 +190,18 @@ test("a gateway's clock that is years ahead for an hour does not end its series:
   expect(windows(run).get(`gw-one/a/t/1m/${NOON}`)).toMatchObject({ count: 3, sum: 13 });
 });
 
+test("a clock that was half a year behind, then ten years ahead, then right: every window stays for a day", () => {
+  const run = driver();
+  const journal = new TestJournal();
+  const times = [NOON - 180 * DAY, NOON + 3650 * DAY, NOON, NOON + 2 * HOUR, NOON + 23 * HOUR];
+  run.records(times.map((at) => journal.reading("a", { t: 1 }, { received: at, sent: at })));
+  expect(run.events(NAMES.rejected)).toEqual([]);
+  for (const resolution of ["1m", "1h"]) {
+    const kept = [...windows(run).values()].filter((one) => one.resolution === resolution);
+    expect(kept.map((one) => one.window).toSorted()).toEqual(times.toSorted());
+  }
+});
+
 test("a gateway whose clock was never set says nothing against the device's time", () => {
   const run = driver();
   const journal = new TestJournal("gw-one", "0000000001", { now: 60_000 });

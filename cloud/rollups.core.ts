@@ -57,7 +57,7 @@ type OpenWindow = readonly [window: number, ...Aggregate];
 
 /** Which packs a series has, by number. */
 type Packs = Readonly<Record<Resolution, Intervals>> & {
-  /** Event time to which the series leapt ahead, while that may still be a clock's mistake. */
+  /** Event time to which the series leapt last: a clock's mistake, maybe. */
   readonly leapt?: number;
 };
 
@@ -257,8 +257,8 @@ class Change implements StepResult {
           refused.push(resolution);
         continue;
       }
-      if (before && (ahead || window > before[0] + LEAP_MS))
-        this.#leap(key, ahead ? undefined : time);
+      // Back is a leap, too: what lies before it may have been reached by another one.
+      if (before && (ahead || window > before[0] + LEAP_MS)) this.#leap(key, time);
       const same = before?.[0] === window ? aggregateOf(before) : undefined;
       if (before && !same) this.#close(key, resolution, before, window);
       // Where the series' end was brought back, a window that is new to it may have been there before.
@@ -331,10 +331,8 @@ class Change implements StepResult {
     return this.#packs ?? (this.get(`packs/${key}`) as Packs | undefined) ?? NO_PACKS;
   }
 
-  /** @param to undefined: it has come back */
-  #leap(key: string, to: number | undefined): void {
-    const { leapt: _, ...packs } = this.#packsOf(key);
-    this.#packs = to === undefined ? packs : { ...packs, leapt: to };
+  #leap(key: string, leapt: number): void {
+    this.#packs = { ...this.#packsOf(key), leapt };
   }
 
   /** Deletes packs of which every window fell out. @returns those that are left */
