@@ -95,8 +95,12 @@ class Publisher {
     const [first] = (await once(this.#socket, "data")) as [Buffer];
     if (first[0] !== 0x20 || first[3] !== 0) throw new Error("the broker refused the connection");
     this.#socket.on("data", (chunk) => this.#acknowledged(chunk));
+    this.#socket.on("error", () => this.#socket.destroy());
     this.#socket.on("close", () => {
-      if (this.#expected >= 0 && !finished) throw new Error("the broker closed the connection");
+      if (finished) return;
+      if (options.untilClosed) process.exit(0);
+      console.error("load generator: the broker closed the connection");
+      process.exit(1);
     });
   }
 

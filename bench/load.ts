@@ -22,6 +22,8 @@ export interface LoadOptions {
   readonly burst?: number;
   /** Ends once so many were acknowledged, from the first one on; the two times are not used. */
   readonly messages?: number;
+  /** The broker is going to be killed: that ends the load without a word, and without a result. */
+  readonly untilClosed?: true;
   /** A process whose processor time over the measured time is wanted. */
   readonly watch?: number;
 }

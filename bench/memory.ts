@@ -94,7 +94,8 @@ async function measure(fill: Fill): Promise<Measured> {
       port: stopped.port,
       connections: 20,
       window: 20,
-      messages: 1e9,
+      messages: Number.MAX_SAFE_INTEGER,
+      untilClosed: true,
     });
     const cut = writing.catch(() => {});
     await pause(500);
