@@ -70,7 +70,7 @@ export function bufferConformance(harness: BufferHarness): void {
       });
     });
 
-    test("sequences have no holes and follow the order of the calls", async () => {
+    test("[ORDER-1] sequences have no holes and follow the order of the calls", async () => {
       const { buffer } = await opened();
       const ranges = await Promise.all([
         buffer.append([event("a")]),
@@ -84,7 +84,7 @@ export function bufferConformance(harness: BufferHarness): void {
       ]);
     });
 
-    test("what was appended is read back as it was, after a restart too", async () => {
+    test("[ORDER-2] what was appended is read back as it was, after a restart too", async () => {
       const { buffer, open } = await opened();
       const sent = ["a", "b", "c"].map(event);
       await buffer.append(sent.slice(0, 2));
@@ -110,7 +110,7 @@ export function bufferConformance(harness: BufferHarness): void {
       expect(await read(6, 100)).toEqual([]);
     });
 
-    test("what is released is gone, also after a restart, and what is not stays", async () => {
+    test("[SEND-1] what is released is gone, also after a restart, and what is not stays", async () => {
       const { buffer, open } = await opened();
       await buffer.append(["a", "b", "c"].map(event));
       await buffer.append([event("d")]);
@@ -153,7 +153,7 @@ export function bufferConformance(harness: BufferHarness): void {
       expect([await a.told, (await b).to, await c.told]).toEqual([2, 3, 4]);
     });
 
-    test("an offer that nobody waits for any more is not stored", async () => {
+    test("[ACK-5] an offer that nobody waits for any more is not stored", async () => {
       const { buffer } = await opened();
       const [gone, kept] = [waiter(), waiter()];
       buffer.offer(event("gone"), gone);
@@ -163,7 +163,7 @@ export function bufferConformance(harness: BufferHarness): void {
       expect((await buffer.read(1, ALL)).map(text)).toEqual([text(event("kept"))]);
     });
 
-    test("notes are kept in the commit of their event, over a restart, and forgotten on request", async () => {
+    test("[ORDER-4] notes are kept in the commit of their event, over a restart, and forgotten on request", async () => {
       const { buffer, open } = await opened();
       const note = (key: string, value: string) => ({ key, value: Buffer.from(value) });
       const told = waiter();
@@ -184,7 +184,7 @@ export function bufferConformance(harness: BufferHarness): void {
       expect(again.stats().accepted).toBe(3);
     });
 
-    test("refuse: at its cap it keeps callers waiting, still takes its own events, and goes on after a release", async () => {
+    test("[FULL-1] refuse: at its cap it keeps callers waiting, still takes its own events, and goes on after a release", async () => {
       const { buffer } = await opened(4000);
       const fill = Array.from({ length: 60 }, () => waiter());
       for (const each of fill) buffer.offer(event("a"), each);
@@ -218,7 +218,7 @@ export function bufferConformance(harness: BufferHarness): void {
       expect((await buffer.append([event("b")])).from).toBe(accepted + 1);
     });
 
-    test("drop-oldest: the oldest give way to the newest, and one loss stands in their place", async () => {
+    test("[FULL-2] drop-oldest: the oldest give way to the newest, and one loss stands in their place", async () => {
       const { buffer, open } = await opened(4000, "drop-oldest");
       for (let i = 0; i < 100; i += 1) await buffer.append([event(`d${i}`)]);
       const { accepted, bytes, lost, state } = buffer.stats();
@@ -246,7 +246,7 @@ export function bufferConformance(harness: BufferHarness): void {
       await check(await open());
     });
 
-    test("drop-oldest: what was handed out to be sent is never dropped", async () => {
+    test("[SEND-2] drop-oldest: what was handed out to be sent is never dropped", async () => {
       const { buffer } = await opened(4000, "drop-oldest");
       for (let i = 0; i < 10; i += 1) await buffer.append([event(`d${i}`)]);
       const few = { events: 4, bytes: 1e9 };

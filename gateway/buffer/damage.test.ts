@@ -1,23 +1,32 @@
 /**
  * Every kind of file of a buffer flipped, cut, zeroed, swapped and deleted: it always starts, gives back nothing but
- * what was acknowledged, and what it declares lost is what is not there any more.
+ * what was acknowledged, and what it declares lost is what is not there any more. Clauses are those of docs/spec/buffer.md.
  */
-import { existsSync, mkdtempSync, readdirSync, statSync } from "node:fs";
+import { existsSync, readdirSync, statSync } from "node:fs";
 import { cp, open, readFile, rename, rm, truncate, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, describe, expect, test } from "vitest";
 import { decodeEvent } from "../../events/codec.ts";
-import { makeEpoch } from "../../events/ids.ts";
-import { event, STAMP } from "./conformance.ts";
-import { LevelBuffer } from "./leveldb.ts";
+import { event } from "./conformance.ts";
+import { openStore, putMeta } from "./level-store.ts";
+import type { LevelBuffer } from "./leveldb.ts";
 import type { BufferedEvent } from "./port.ts";
+import {
+  type Acknowledged,
+  ALL,
+  bufferIn,
+  hex,
+  idOf,
+  judge,
+  temporary,
+  type Use,
+  use,
+} from "./used-buffer.ts";
 
-const ALL = { events: 1_000_000, bytes: Number.POSITIVE_INFINITY };
-/** Enough for one table of LevelDB and a log of half a megabyte behind it. */
+/** Enough for tables of LevelDB and a log of half a megabyte behind them. */
 const READINGS = 3200;
 const RELEASED = 500;
-/** In the last groups of a store: the largest number that a damaged sector can take with it. */
+/** The largest group: what a damaged sector can take with it. */
 const GROUP = 37;
 
 const cleanups: (() => Promise<unknown>)[] = [];
@@ -25,88 +34,22 @@ afterEach(async () => {
   for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
 });
 
-function temporary(): string {
-  const directory = mkdtempSync(join(tmpdir(), "tidegate-damage-"));
-  cleanups.push(() => rm(directory, { recursive: true, force: true }));
-  return directory;
+function directory(): string {
+  const made = temporary();
+  cleanups.push(() => rm(made, { recursive: true, force: true }));
+  return made;
 }
 
-let epochs = 0;
-async function opened(root: string, createIfMissing = false): Promise<LevelBuffer> {
-  const buffer = new LevelBuffer({
-    directory: join(root, "buffer"),
-    createIfMissing,
-    makeEpoch: () => {
-      epochs += 1;
-      return makeEpoch(Uint8Array.from({ length: 10 }, (_, i) => (epochs >> (5 * i)) & 31));
-    },
-    stamp: () => STAMP,
-    capacityBytes: 1e9,
-    policy: "refuse",
-    freeFloorBytes: 0,
-    commitWindowMs: 0,
-  });
+async function opened(root: string): Promise<LevelBuffer> {
+  const buffer = bufferIn(root);
   cleanups.push(() => buffer.stop());
   await buffer.start();
   return buffer;
 }
 
-const hex = (value: Uint8Array) => Buffer.from(value).toString("hex");
-
-/** What was acknowledged and not released, by event id. */
-type Acknowledged = Map<string, string>;
-
-/** A buffer that was used and stopped. @param onHalf is given the directory while half of it was written */
-async function used(onHalf?: (root: string) => Promise<void>) {
-  const root = temporary();
-  const buffer = await opened(root, true);
-  const { epoch } = buffer.stats();
-  const acknowledged: Acknowledged = new Map();
-  let halved = false;
-  for (let sequence = 2; sequence <= READINGS; ) {
-    const group = Array.from({ length: 1 + (sequence % GROUP) }, (_, i) =>
-      event(`device-${sequence + i}-${"x".repeat(1500)}`),
-    );
-    const { from } = await buffer.append(group);
-    group.forEach((each, i) => {
-      if (from + i > RELEASED) acknowledged.set(`${epoch}-${from + i}`, hex(each.value));
-    });
-    sequence += group.length;
-    if (!halved && sequence > READINGS / 2) {
-      halved = true;
-      await onHalf?.(root);
-    }
-  }
-  await buffer.release(RELEASED);
-  await buffer.stop();
-  return { root, epoch, acknowledged };
-}
-
-interface Verdict {
-  readonly present: number;
-  readonly declared: number;
-}
-
-/** Compares what a buffer gives with what was acknowledged. @throws where the promise is broken */
-function judge(acknowledged: Acknowledged, events: readonly BufferedEvent[]): Verdict {
-  const present = new Set<string>();
-  const declared = new Set<string>();
-  for (const { epoch, sequence, type, value } of events) {
-    const id = `${epoch}-${sequence}`;
-    if (type === "tidegate.loss") {
-      const { from, to } = decodeEvent(type, value);
-      for (let lost = from; lost <= to; lost += 1) declared.add(`${epoch}-${lost}`);
-    } else if (acknowledged.has(id)) {
-      if (acknowledged.get(id) !== hex(value)) throw new Error(`${id} has another value`);
-      present.add(id);
-    } else if (type === "tidegate.reading") throw new Error(`${id} was never acknowledged`);
-  }
-  for (const id of acknowledged.keys()) {
-    if (present.has(id) && declared.has(id)) throw new Error(`${id} is there and declared lost`);
-    if (!present.has(id) && !declared.has(id)) throw new Error(`${id} is lost and not declared`);
-  }
-  const lost = [...declared].filter((id) => acknowledged.has(id)).length;
-  return { present: present.size, declared: lost };
+async function used(onHalf?: Use["onHalf"]) {
+  const how = { readings: READINGS, released: RELEASED, group: GROUP };
+  return await use(directory(), onHalf ? { ...how, onHalf } : how);
 }
 
 /** Starts on what is there, judges it, uses it and starts once more. */
@@ -118,7 +61,7 @@ async function survive(root: string, acknowledged: Acknowledged) {
   expect(stats.state).toBe("open");
   expect(stats.lost.damage).toBe(verdict.declared);
   const { to } = await first.append([event("afterwards")]);
-  acknowledged.set(`${stats.epoch}-${to}`, hex(event("afterwards").value));
+  acknowledged.set(idOf(stats.epoch, to), hex(event("afterwards").value));
   await first.stop();
   // What was salvaged is whole: the next start finds nothing and begins no epoch.
   const second = await opened(root);
@@ -173,7 +116,7 @@ interface Case {
 }
 
 const everywhere = (kind: Kind, mayLose: number): Case[] =>
-  [0.02, 0.31, 0.5, 0.77, 0.98].map((place) => ({
+  (mayLose > 0 ? [0.02, 0.31, 0.5, 0.77, 0.98] : [0.1, 0.5, 0.9]).map((place) => ({
     name: `a flipped bit at ${place} of the ${kind}`,
     kind,
     mayLose,
@@ -222,14 +165,14 @@ const CASES: readonly Case[] = [
 ];
 
 describe("damage to the files of a buffer", () => {
-  test("an undamaged one is taken as it is", async () => {
+  test("[DAMAGE-7] an undamaged one is taken as it is", async () => {
     const { root, epoch, acknowledged } = await used();
     const present = acknowledged.size;
     expect(await survive(root, acknowledged)).toMatchObject({ present, declared: 0, epoch });
     expect(existsSync(join(root, "buffer.secured"))).toBe(false);
   });
 
-  test.each(CASES)("$name", async ({ kind, mayLose, damage }) => {
+  test.each(CASES)("[DAMAGE-1, DAMAGE-2, DAMAGE-3] $name", async ({ kind, mayLose, damage }) => {
     const { root, acknowledged } = await used();
     const path = fileOf(root, kind);
     await damage(path, statSync(path).size);
@@ -242,7 +185,7 @@ describe("damage to the files of a buffer", () => {
     ["log", "table"],
     ["log", "manifest"],
     ["current", "manifest"],
-  ] as const)("%s and %s have changed places", async (a, b) => {
+  ] as const)("[DAMAGE-1] %s and %s have changed places", async (a, b) => {
     const { root, acknowledged } = await used();
     const [first, second] = [fileOf(root, a), fileOf(root, b)];
     await rename(first, `${first}.moved`);
@@ -251,7 +194,7 @@ describe("damage to the files of a buffer", () => {
     expect((await survive(root, acknowledged)).declared).toBe(0);
   });
 
-  test("a store that is gone is declared lost as a whole, and its epoch is closed", async () => {
+  test("[DAMAGE-5, ORDER-3] a store that is gone is declared lost as a whole, and its epoch is closed", async () => {
     const { root, epoch, acknowledged } = await used();
     await rm(join(root, "buffer"), { recursive: true });
     const declared = acknowledged.size;
@@ -265,8 +208,8 @@ describe("damage to the files of a buffer", () => {
     });
   });
 
-  test("an older copy of the store put back: what came after it is declared, nothing counts anew under its numbers", async () => {
-    const copy = temporary();
+  test("[DAMAGE-5, ORDER-3] an older copy of the store put back: what came after it is declared, nothing counts anew under its numbers", async () => {
+    const copy = directory();
     const { root, epoch, acknowledged } = await used((half) =>
       cp(join(half, "buffer"), join(copy, "buffer"), { recursive: true }),
     );
@@ -278,8 +221,8 @@ describe("damage to the files of a buffer", () => {
     expect(after.present).toBeGreaterThan(READINGS / 4);
   });
 
-  test("an older copy of the whole data directory put back begins a new epoch behind what it holds", async () => {
-    const copy = temporary();
+  test("[ORDER-3] an older copy of the whole data directory put back begins a new epoch behind what it holds", async () => {
+    const copy = directory();
     const { root, epoch } = await used((half) => cp(half, copy, { recursive: true }));
     await rm(root, { recursive: true });
     await cp(copy, root, { recursive: true });
@@ -297,7 +240,7 @@ describe("damage to the files of a buffer", () => {
     expect((await opened(root)).stats().epoch).toBe(stats.epoch);
   });
 
-  test("another gateway's store put here: its readings stay its epoch's, and what was here is declared", async () => {
+  test("[DAMAGE-4] another gateway's store put here: its readings stay its epoch's, and what was here is declared", async () => {
     const mine = await used();
     const theirs = await used();
     await rm(join(mine.root, "buffer"), { recursive: true });
@@ -308,7 +251,7 @@ describe("damage to the files of a buffer", () => {
     });
   });
 
-  test("a table of another gateway under the name of ours is no table of ours", async () => {
+  test("[DAMAGE-4] a table of another gateway under the name of ours is no table of ours", async () => {
     const mine = await used();
     const theirs = await used();
     await cp(fileOf(theirs.root, "table"), fileOf(mine.root, "table"));
@@ -317,7 +260,7 @@ describe("damage to the files of a buffer", () => {
     expect(after.present).toBeGreaterThan(0);
   });
 
-  test("the damaged original is kept, the newest two of them", async () => {
+  test("[DAMAGE-6] the damaged original is kept, the newest two of them", async () => {
     const { root, acknowledged } = await used();
     const kept = () => readdirSync(join(root, "buffer.quarantine")).sort();
     for (const expected of [["1"], ["1", "2"], ["2", "3"]]) {
@@ -331,7 +274,7 @@ describe("damage to the files of a buffer", () => {
     );
   });
 
-  test("damage met while it is read is found there too: the readings before it go out, the rest is salvaged", async () => {
+  test("[DAMAGE-1] damage met while it is read is found there too: the readings before it go out, the rest is salvaged", async () => {
     const { root, acknowledged } = await used();
     const buffer = await opened(root);
     const table = fileOf(root, "table");
@@ -364,9 +307,9 @@ describe("damage to the files of a buffer", () => {
   );
 
   test.each(["clean", "killed"])(
-    "a store of format 1 is read and goes on under its epoch (%s)",
+    "[FORMAT-1] a store of format 1 is read and goes on under its epoch (%s)",
     async (which) => {
-      const root = temporary();
+      const root = directory();
       const fixture = join(import.meta.dirname, "..", "..", "test", "fixtures", "buffer-v1", which);
       await cp(fixture, join(root, "buffer"), { recursive: true });
       await writeFile(join(root, "buffer", "LOCK"), "");
@@ -388,4 +331,17 @@ describe("damage to the files of a buffer", () => {
       expect(again.stats()).toMatchObject({ epoch, accepted: accepted + 1, lost: { damage: 0 } });
     },
   );
+
+  test("[FORMAT-2] a store of a later format is refused and not touched", async () => {
+    const { root } = await used();
+    const store = await openStore(join(root, "buffer"), false);
+    const batch = store.batch();
+    putMeta(batch, { format: 3 });
+    await batch.write({ sync: true });
+    await store.close();
+    const before = readdirSync(join(root, "buffer")).filter((name) => /ldb$/.test(name));
+    await expect(opened(root)).rejects.toMatchObject({ code: "format" });
+    expect(readdirSync(join(root, "buffer"))).toEqual(expect.arrayContaining(before));
+    expect(existsSync(join(root, "buffer.quarantine"))).toBe(false);
+  });
 });

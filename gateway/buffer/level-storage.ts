@@ -64,6 +64,9 @@ export interface LevelStorageOptions {
 /** Damaged originals that are kept. */
 const QUARANTINES = 2;
 
+/** What LevelDB may keep mapped after a start without anybody minding. */
+const MAPPED_BYTES = 8 * 1024 * 1024;
+
 /** Openings that fail with a read error before the sectors are given up: a cable may be loose, a card worn out is. */
 const READ_ERRORS = 3;
 
@@ -201,7 +204,7 @@ export class LevelStorage implements GroupStorage {
       return await this.#create();
     }
     const renew = createIfMissing && !mark ? undefined : found.renew;
-    return await this.#adopt(store, found, renew);
+    return await this.#adopt(await this.#unmapped(store, found), found, renew);
   }
 
   async #create(): Promise<Opened> {
@@ -226,6 +229,16 @@ export class LevelStorage implements GroupStorage {
     // One that is there already is of a start that did not come to its end: nothing was accepted since.
     if (there && !(await exists(secured))) await secureCopy(directory, secured);
     return secured;
+  }
+
+  /**
+   * The store opened once more after it was read from end to end: LevelDB keeps the tables that it read mapped into
+   * memory, which is what a whole buffer would take of a small board.
+   */
+  async #unmapped(store: Store, found: Inspection): Promise<Store> {
+    if (found.groups.bytes < MAPPED_BYTES) return store;
+    await store.close();
+    return await openStore(this.#options.directory, false);
   }
 
   /** A whole store becomes the live one. */

@@ -22,13 +22,14 @@ type Batch = ChainedBatch<Store, Buffer, Buffer>;
 const bytes = { keyEncoding: "buffer", valueEncoding: "buffer" } as const;
 
 /**
- * Two megabytes a table and few tables open: LevelDB maps the tables that it has open into memory, and on a board of
- * 512 MB a whole buffer cannot be. Values do not compress: they are CBOR of a few fields, and checked as they stand.
+ * The smallest tables that LevelDB makes, and the fewest open: it maps those that it has open into memory, and on a board
+ * of 512 MB a whole buffer cannot be. Values are not compressed: they are CBOR of a few fields, and read past damage as
+ * they stand.
  */
 const STORE_OPTIONS = {
   compression: false,
   writeBufferSize: 4 * 1024 * 1024,
-  maxFileSize: 2 * 1024 * 1024,
+  maxFileSize: 1024 * 1024,
   maxOpenFiles: 64,
   cacheSize: 1024 * 1024,
 } as const;
