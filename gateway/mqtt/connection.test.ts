@@ -1,7 +1,13 @@
+import { once } from "node:events";
+import type { Socket } from "node:net";
+import { duplexPair } from "node:stream";
 import { setTimeout as delay } from "node:timers/promises";
 import type { Packet } from "mqtt-packet";
 import { afterEach, describe, expect, test } from "vitest";
-import { MAX_IN_FLIGHT_OF_CONNECTION } from "./budget.ts";
+import { Budget, MAX_IN_FLIGHT_OF_CONNECTION } from "./budget.ts";
+import { Connection, type ConnectionHost } from "./connection.ts";
+import type { Publish } from "./publish.ts";
+import { PublishRights } from "./publish-rights.ts";
 import {
   bytesOf,
   cleanups,
@@ -46,6 +52,7 @@ describe("acknowledgements", () => {
     expect(await sensor.ping()).toBe("pingresp");
     buffer.letGo(1);
     expect(await sensor.told(2)).toEqual(["puback 1", "puback 2"]);
+    expect(await sensor.ping()).toBe("pingresp");
     buffer.letGo();
     expect(await sensor.told(3)).toEqual(["puback 3", "puback 4", "puback 5"]);
   });
@@ -233,6 +240,41 @@ describe("limits", () => {
 });
 
 describe("a connection that closes", () => {
+  test("between the commit and the acknowledgement leaves what is stored to the subscribers", async () => {
+    const offered: Publish[] = [];
+    const delivered: Publish[] = [];
+    const host = {
+      ingest: {
+        take: (publish: Publish) => {
+          publish.offered = true;
+          offered.push(publish);
+          return false;
+        },
+        stored: () => {},
+      },
+      rights: new PublishRights(),
+      budget: new Budget(),
+      maxPacketBytes: 1000,
+      maxConnectBytes: 1000,
+      wanted: () => true,
+      deliver: (_connection: Connection, publish: Publish) => delivered.push(publish),
+    };
+    const [socket, far] = duplexPair();
+    const connection = new Connection(socket as Socket, host as unknown as ConnectionHost);
+    after.add(() => connection.destroy());
+    connection.on("readable", () => connection.read());
+    far.write(bytesOf(connectPacket("c"), reading(1), reading(2)));
+    await once(connection, "readable");
+    connection.introduce("c", undefined, false);
+    connection.open();
+    expect(offered).toHaveLength(2);
+    offered[0]?.stored();
+    connection.destroy();
+    expect(delivered).toEqual([offered[0]]);
+    expect(offered.map(({ gone }) => gone)).toEqual([true, true]);
+    expect(host.budget.messages).toBe(0);
+  });
+
   test("takes with it what was not on its way to the disk, in a clean session", async () => {
     const { buffer, connected, readings, broker } = await started();
     const sensor = await connected();
