@@ -64,5 +64,8 @@ export const DEVICE_QUIET_MS = 5 * 60_000;
 
 /** Events that a gateway holds and the log has not acknowledged. */
 export function backlog(view: GatewayView): number {
-  return view.status ? Math.max(0, view.status.accepted - view.status.forwarded) : 0;
+  const { status } = view;
+  if (!status) return 0;
+  // What waits may be of earlier epochs too; only the buffer itself knows.
+  return status.buffer?.waiting ?? Math.max(0, status.accepted - status.forwarded);
 }

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import type { GatewayView } from "../../cloud/read-model/port.ts";
-import type { Alert } from "../../events/schema.ts";
+import type { Alert, BufferStatus } from "../../events/schema.ts";
 import { clockWord, judgeLink, pastLink } from "./link.core.ts";
 import { summarise } from "./summary.core.ts";
 
@@ -34,6 +34,21 @@ const gateway = (
     version: "1",
   },
 });
+const buffered = (name: string, buffer: Partial<BufferStatus>, age = 0): GatewayView => {
+  const view = gateway(name, age);
+  if (!view.status) throw new Error("it has a status");
+  const whole: BufferStatus = {
+    state: "open",
+    policy: "refuse",
+    near_full: false,
+    waiting: 0,
+    floor_bytes: 0,
+    lost: { full: 0, damage: 0 },
+    recoveries: 0,
+    ...buffer,
+  };
+  return { ...view, status: { ...view.status, buffer: whole } };
+};
 const alert = (severity: Alert["severity"], more: Partial<Alert> = {}): Alert => ({
   alert: "a",
   episode: "e",
@@ -129,6 +144,38 @@ describe("the sentence", () => {
       1,
       "ok",
       "All is well: every acknowledged reading has arrived.",
+    ],
+    [
+      "a buffer is nearly full",
+      [buffered("g", { near_full: true }), buffered("h", {})],
+      [],
+      1,
+      "warning",
+      "The buffer of gateway g is nearly full.",
+    ],
+    [
+      "buffers are full",
+      [buffered("g", { state: "full", near_full: true }), buffered("h", { state: "full" })],
+      [],
+      1,
+      "critical",
+      "The buffers of 2 gateways are full.",
+    ],
+    [
+      "a buffer is being recovered",
+      [buffered("g", { state: "recovering" })],
+      [],
+      1,
+      "critical",
+      "Gateway g is acknowledging nothing.",
+    ],
+    [
+      "of one that is offline only that is known",
+      [buffered("g", { state: "full" }, 99_000)],
+      [],
+      1,
+      "critical",
+      "Gateway g is offline.",
     ],
   ])("%s", (_name, gateways, alerts, devices, tone, text) => {
     expect(summarise(gateways, alerts, devices, NOW)).toEqual({ tone, text });

@@ -1,7 +1,7 @@
 /** The one sentence at the top: all is well, or what is not, the worst first. Pure. */
 
 import type { GatewayView } from "../../cloud/read-model/port.ts";
-import type { Alert } from "../../events/schema.ts";
+import type { Alert, BufferStatus } from "../../events/schema.ts";
 import { formatCount } from "./format.core.ts";
 import { judgeLink } from "./link.core.ts";
 
@@ -24,6 +24,10 @@ function named(names: readonly string[]): string {
   return names.length === 1 ? `gateway ${names[0]}` : `${names.length} gateways`;
 }
 
+function buffersOf(names: readonly string[]): string {
+  return `the buffer${names.length === 1 ? "" : "s"} of ${named(names)}`;
+}
+
 export function summarise(
   gateways: readonly GatewayView[],
   alerts: readonly Alert[],
@@ -43,6 +47,16 @@ export function summarise(
     gateways.filter((view) => judgeLink(view, now).state === state).map((view) => view.gateway);
   const offline = inState("offline");
   const late = inState("late");
+  // Of one that is offline the word is old, and that it is offline is said already.
+  const withBuffer = (is: (buffer: BufferStatus) => boolean) =>
+    gateways
+      .filter(
+        ({ gateway, status }) => !offline.includes(gateway) && status?.buffer && is(status.buffer),
+      )
+      .map((view) => view.gateway);
+  const recovering = withBuffer((buffer) => buffer.state === "recovering");
+  const full = withBuffer((buffer) => buffer.state === "full");
+  const nearlyFull = withBuffer((buffer) => buffer.state === "open" && buffer.near_full);
   const sum = (pick: (view: GatewayView) => number) =>
     gateways.reduce((total, view) => total + pick(view), 0);
   const missing = sum((view) => view.totals.missing);
@@ -59,11 +73,19 @@ export function summarise(
   if (missing > 0) wrong.push(`${things(missing, "event")} ${be(missing)} missing`);
   if (offline.length > 0) wrong.push(`${named(offline)} ${be(offline.length)} offline`);
   if (late.length > 0) wrong.push(`${named(late)} ${be(late.length)} late`);
+  if (recovering.length > 0) {
+    wrong.push(`${named(recovering)} ${be(recovering.length)} acknowledging nothing`);
+  }
+  if (full.length > 0) wrong.push(`${buffersOf(full)} ${be(full.length)} full`);
+  if (nearlyFull.length > 0) {
+    wrong.push(`${buffersOf(nearlyFull)} ${be(nearlyFull.length)} nearly full`);
+  }
   if (lost > 0) wrong.push(`${things(lost, "event")} ${lost === 1 ? "was" : "were"} declared lost`);
   if (wrong.length > 0) {
     const text = `${joined(wrong)}.`;
     if (asOf !== undefined) return { tone: "stale", text: `As of ${asOf}: ${text}` };
-    const tone = critical + missing > 0 || offline.length > 0 ? "critical" : "warning";
+    const silent = offline.length + recovering.length + full.length;
+    const tone = critical + missing + silent > 0 ? "critical" : "warning";
     return { tone, text: text.charAt(0).toUpperCase() + text.slice(1) };
   }
   const arrived =

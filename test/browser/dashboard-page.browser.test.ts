@@ -13,6 +13,7 @@ import {
   createDashboardServer,
   type DashboardServer,
 } from "../../dashboard/test-support/server.ts";
+import type { BufferStatus } from "../../events/schema.ts";
 import { launchChromium, SLACK } from "./chromium.ts";
 
 const root = join(import.meta.dirname, "..", "..");
@@ -238,6 +239,51 @@ test("payloads that could not be decoded are counted on the gateway's card, if t
   await rejected.getByText("3 payloads could not be decoded since start").waitFor();
   expect(await rejected.count()).toBe(1);
   expect(await rejected.locator("code").textContent()).toBe("npx tidegate tail events");
+});
+
+test("a buffer that is nearly full, full or being recovered is told in words, live", async () => {
+  const now = Date.now();
+  fillPlant(model, now, 1);
+  const harbour = model.gatewayViews.get("harbour");
+  if (!harbour?.status) throw new Error("the plant has a gateway with a status");
+  const status = { ...harbour.status, buffered_bytes: 223_000_000, hours_left: 5 };
+  const buffer = {
+    state: "open",
+    policy: "drop-oldest",
+    near_full: true,
+    waiting: 1_204_000,
+    floor_bytes: 134_217_728,
+    free_bytes: 9_000_000_000,
+    lost: { full: 0, damage: 0 },
+    recoveries: 0,
+  } as const;
+  const tell = (change: Partial<BufferStatus>) =>
+    model.setGateway({
+      ...harbour,
+      status: { ...status, time: Date.now(), buffer: { ...buffer, ...change } },
+    });
+  tell({});
+  await open();
+  const word = page.locator(".gateway", { hasText: "harbour" }).locator(".buffer");
+  await word.getByText("Buffer 83 % full, about 5 h left").waitFor();
+  expect(await word.locator(".icon-warning").count()).toBe(1);
+  expect(await summary().textContent()).toContain("the buffer of gateway harbour is nearly full");
+  expect(await page.getByText("Backlog 1,204,000 events").count()).toBe(1);
+
+  tell({ state: "full", lost: { full: 1204, damage: 0 } });
+  await word.getByText("Buffer full: the oldest readings give way (1,204 declared lost)").waitFor();
+  expect(await word.locator(".icon-critical").count()).toBe(1);
+  await expect
+    .poll(() => summary().textContent())
+    .toContain("the buffer of gateway harbour is full");
+  expect(await violations()).toEqual([]);
+
+  tell({ state: "recovering", trouble: "No space left on device" });
+  await word.getByText("nothing is acknowledged (No space left on device)").waitFor();
+  await expect.poll(() => summary().textContent()).toContain("harbour is acknowledging nothing");
+
+  tell({ near_full: false });
+  await expect.poll(() => word.count()).toBe(0);
 });
 
 test("on a phone neither a condition nor a gateway's id is broken in the middle", async () => {

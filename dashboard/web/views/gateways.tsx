@@ -1,6 +1,7 @@
 /** Each gateway: is its link up, by what evidence, and what waits in its buffer. */
 import type { JSX } from "preact";
 import type { GatewayView } from "../../../cloud/read-model/port.ts";
+import { bufferWords } from "../buffer.core.ts";
 import type { Fleet } from "../fleet.ts";
 import { formatBytes, formatCount, formatDuration, formatNumber } from "../format.core.ts";
 import { Icon, type IconName } from "../icons.tsx";
@@ -23,6 +24,7 @@ function Gateway({ view }: { readonly view: GatewayView }): JSX.Element {
   const [tone, icon] = LOOK[link.state];
   const { status } = view;
   const waiting = backlog(view);
+  const words = status ? bufferWords(status) : [];
   const share = status ? status.buffered_bytes / Math.max(1, status.capacity_bytes) : 0;
   return (
     <li class={`gateway gateway-${link.state}`}>
@@ -48,7 +50,9 @@ function Gateway({ view }: { readonly view: GatewayView }): JSX.Element {
             <span class="muted">
               {past === undefined ? " " : ` at ${past} `}· buffer{" "}
               {formatBytes(status.buffered_bytes)} of {formatBytes(status.capacity_bytes)}
-              {status.hours_left !== undefined && `, full in ${formatNumber(status.hours_left)} h`}
+              {status.hours_left !== undefined &&
+                words.length === 0 &&
+                `, full in ${formatNumber(status.hours_left)} h`}
             </span>
           </p>
           <progress
@@ -57,6 +61,12 @@ function Gateway({ view }: { readonly view: GatewayView }): JSX.Element {
             value={Math.min(1, share)}
             aria-label={`Buffer of ${view.gateway}: ${formatNumber(share * 100)} % used`}
           />
+          {words.map(({ tone, text }) => (
+            <p key={text} class={`buffer tone-${tone}`}>
+              <Icon name={tone} />
+              <span>{text}</span>
+            </p>
+          ))}
           {clockWord(status.clock) && (
             <p class="clock">
               <Icon name="late" />
