@@ -16,7 +16,7 @@ const [RECEIVED, CLOCK, BOOT, UPTIME] = KEYS as [Buffer, Buffer, Buffer, Buffer]
 
 /** @returns undefined where the bytes are no event with a stamp */
 export function readStamp(value: Uint8Array): Stamp | undefined {
-  const found = new StampReader(value).stamp() ?? decodedStamp(value);
+  const found = laidOutStamp(value) ?? decodedStamp(value);
   return found && isStamp(found) ? (found as Stamp) : undefined;
 }
 
@@ -45,81 +45,91 @@ export function restamped(value: Uint8Array, received: number): Uint8Array {
   return encodeCbor({ ...event, received, clock });
 }
 
-class StampReader {
-  readonly #bytes: Buffer;
-  #at = 0;
-  #failed = false;
+/** Where the reading of the stamp stands; one for all, because events are read one after another. */
+let view = Buffer.alloc(0);
+let at = 0;
+let failed = false;
 
-  constructor(value: Uint8Array) {
-    this.#bytes = Buffer.from(value.buffer, value.byteOffset, value.byteLength);
-  }
+/** @returns undefined where the event is laid out otherwise */
+function laidOutStamp(value: Uint8Array): Stamp | undefined {
+  view = Buffer.from(value.buffer, value.byteOffset, value.byteLength);
+  failed = false;
+  const head = view[0] ?? 0;
+  if (head >= 0xa0 && head <= 0xb7) at = 1;
+  else if (head === 0xb8) at = 2;
+  else if (head === 0xb9) at = 3;
+  else return undefined;
+  key(RECEIVED);
+  const received = number();
+  key(CLOCK);
+  const clock = text() as Clock;
+  key(BOOT);
+  const boot = text();
+  key(UPTIME);
+  const uptime = number();
+  return failed ? undefined : { received, clock, boot, uptime };
+}
 
-  /** @returns undefined where the event is laid out otherwise */
-  stamp(): Stamp | undefined {
-    this.#mapHead();
-    const received = this.#key(RECEIVED).#number();
-    const clock = this.#key(CLOCK).#text() as Clock;
-    const boot = this.#key(BOOT).#text();
-    const uptime = this.#key(UPTIME).#number();
-    return this.#failed ? undefined : { received, clock, boot, uptime };
-  }
+function key(wanted: Buffer): void {
+  if (at + wanted.length > view.length) failed = true;
+  for (let i = 0; i < wanted.length && !failed; i += 1) failed = view[at + i] !== wanted[i];
+  at += wanted.length;
+}
 
-  #mapHead(): void {
-    const head = this.#bytes[0] ?? 0;
-    if (head >= 0xa0 && head <= 0xb7) this.#at = 1;
-    else if (head === 0xb8) this.#at = 2;
-    else if (head === 0xb9) this.#at = 3;
-    else this.#failed = true;
-  }
-
-  #key(key: Buffer): this {
-    const end = this.#at + key.length;
-    if (
-      this.#failed ||
-      this.#bytes.compare(key, 0, key.length, this.#at, Math.min(end, this.#bytes.length)) !== 0
-    ) {
-      this.#failed = true;
-    }
-    this.#at = end;
-    return this;
-  }
-
-  #number(): number {
-    const head = this.#bytes[this.#at] ?? 0;
-    const at = this.#at + 1;
-    const bytes = this.#bytes;
-    const size = { 24: 1, 25: 2, 26: 4, 56: 1, 57: 2, 58: 4, 250: 4, 251: 8 }[head] ?? 0;
-    if (this.#failed || at + size > bytes.length) {
-      this.#failed = true;
+/** Bytes that follow the head of a number: of the whole numbers up to 32 bits and the floats from 32 on. */
+function numberBytes(head: number): number {
+  switch (head) {
+    case 0x18:
+    case 0x38:
+      return 1;
+    case 0x19:
+    case 0x39:
+      return 2;
+    case 0x1a:
+    case 0x3a:
+    case 0xfa:
+      return 4;
+    case 0xfb:
+      return 8;
+    default:
       return 0;
-    }
-    this.#at = at + size;
-    if (head === 0xfb) return bytes.readDoubleBE(at);
-    if (head === 0xfa) return bytes.readFloatBE(at);
-    const major = head >> 5;
-    if (major > 1 || (head & 0x1f) > 0x1a) {
-      this.#failed = true;
-      return 0;
-    }
-    const count = size === 0 ? head & 0x1f : bytes.readUIntBE(at, size);
-    return major === 0 ? count : -1 - count;
   }
+}
 
-  #text(): string {
-    const head = this.#bytes[this.#at] ?? 0;
-    let start = this.#at + 1;
-    let length = head & 0x1f;
-    if (head === 0x78) {
-      length = this.#bytes[start] ?? 0;
-      start += 1;
-    } else if (head < 0x60 || head > 0x77) {
-      this.#failed = true;
-    }
-    this.#at = start + length;
-    if (this.#failed || this.#at > this.#bytes.length) {
-      this.#failed = true;
-      return "";
-    }
-    return this.#bytes.toString("utf8", start, this.#at);
+function number(): number {
+  const head = view[at] ?? 0;
+  const start = at + 1;
+  const size = numberBytes(head);
+  at = start + size;
+  if (failed || at > view.length) {
+    failed = true;
+    return 0;
   }
+  if (head === 0xfb) return view.readDoubleBE(start);
+  if (head === 0xfa) return view.readFloatBE(start);
+  const major = head >> 5;
+  if (major > 1 || (head & 0x1f) > 0x1a) {
+    failed = true;
+    return 0;
+  }
+  const count = size === 0 ? head & 0x1f : view.readUIntBE(start, size);
+  return major === 0 ? count : -1 - count;
+}
+
+function text(): string {
+  const head = view[at] ?? 0;
+  let start = at + 1;
+  let length = head & 0x1f;
+  if (head === 0x78) {
+    length = view[start] ?? 0;
+    start += 1;
+  } else if (head < 0x60 || head > 0x77) {
+    failed = true;
+  }
+  at = start + length;
+  if (failed || at > view.length) {
+    failed = true;
+    return "";
+  }
+  return view.toString("utf8", start, at);
 }
