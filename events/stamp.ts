@@ -46,7 +46,7 @@ export function restamped(value: Uint8Array, received: number): Uint8Array {
 }
 
 /** Where the reading of the stamp stands; one for all, because events are read one after another. */
-let view = Buffer.alloc(0);
+let view: Buffer = Buffer.alloc(0);
 let at = 0;
 let failed = false;
 
