@@ -48,8 +48,11 @@ export async function keepSessions(
   persistence.addSubscriptions = async (client, subscriptions) => {
     // aedes passes on the whole SUBSCRIBE, also what was refused in it.
     const granted = subscriptions.filter(({ topic }) => !topic.startsWith("$SYS"));
-    await add(client, granted);
     const held = sessions.get(client.id)?.subscriptions;
+    if (held && !hasRoom(held, granted)) {
+      throw new Error("too many subscriptions in a persistent session");
+    }
+    await add(client, granted);
     for (const { topic } of granted) if (held && !held.has(topic)) subscribers.add(topic);
     await sessions.subscribe(
       client.id,
@@ -62,6 +65,21 @@ export async function keepSessions(
     for (const filter of filters) if (held?.has(filter)) subscribers.remove(filter);
     await sessions.unsubscribe(client.id, filters);
   };
+}
+
+/**
+ * A session is written whole with each change of it, so it has to stay small. A SUBSCRIBE that goes beyond it closes its
+ * connection.
+ */
+export const MAX_SESSION_SUBSCRIPTIONS = 1000;
+/** Of all its filters together. */
+export const MAX_SESSION_FILTER_CHARACTERS = 64 * 1024;
+
+function hasRoom(held: ReadonlyMap<string, Qos>, more: readonly Subscription[]): boolean {
+  const filters = new Set([...held.keys(), ...more.map(({ topic }) => topic)]);
+  let characters = 0;
+  for (const filter of filters) characters += filter.length;
+  return filters.size <= MAX_SESSION_SUBSCRIPTIONS && characters <= MAX_SESSION_FILTER_CHARACTERS;
 }
 
 /**

@@ -294,6 +294,30 @@ describe("persistent sessions over a restart", () => {
     ]);
   });
 
+  test.each([
+    ["1001 subscriptions", (i: number) => `${i}`],
+    ["filters of more than 64 KiB", (i: number) => `${i}/${"x".repeat(66)}`],
+  ])("with %s are refused by closing", async (_, filter) => {
+    const { connected } = await started();
+    const many = (from: number, to: number): Packet => ({
+      cmd: "subscribe",
+      messageId: 1,
+      subscriptions: Array.from({ length: to - from }, (_, i) => ({
+        topic: filter(from + i),
+        qos: 1 as const,
+      })),
+    });
+    const listener = await connected();
+    listener.send(many(0, 900));
+    expect(await listener.told(1)).toEqual(["suback 1"]);
+    listener.send(many(900, 1001));
+    await listener.whenClosed();
+    // A clean session is not written anywhere.
+    const clean = await connected(true, "clean");
+    clean.send(many(0, 900), many(900, 1001));
+    expect(await clean.told(2)).toEqual(["suback 1", "suback 1"]);
+  });
+
   test("the SUBACK comes after the subscription is on disk", async () => {
     const { buffer, connected } = await started();
     const listener = await connected();
