@@ -8,7 +8,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, readFileSync } from "node:fs";
 import { rm, writeFile } from "node:fs/promises";
-import { type AddressInfo, connect, createServer } from "node:net";
+import { connect, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
@@ -16,6 +16,9 @@ import { missingCommand } from "../test/debian.ts";
 
 /** Ticks of /proc/PID/stat are hundredths of a second on every Linux that Node runs on. */
 const MICROS_A_TICK = 10_000;
+
+const FIRST_PORT = 20_000;
+const PORTS = 10_000;
 
 export interface Peer {
   readonly name: string;
@@ -89,14 +92,23 @@ export async function startMosquitto(directory: string): Promise<Peer> {
   return peer;
 }
 
-/** Free now; taken a moment later only by bad luck. */
+/**
+ * Free now; taken a moment later only by bad luck. Below the ports that the kernel gives to clients: somebody who asks
+ * a port there again and again whether it listens yet is connected to himself in the end, and has taken it.
+ */
 export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, "close");
-  return port;
+  for (;;) {
+    const port = FIRST_PORT + Math.floor(Math.random() * PORTS);
+    const server = createServer().listen(port, "127.0.0.1");
+    const free = await once(server, "listening").then(
+      () => true,
+      () => false,
+    );
+    if (!free) continue;
+    server.close();
+    await once(server, "close");
+    return port;
+  }
 }
 
 /** Resolves at the first CONNACK on the port. */
