@@ -17,6 +17,7 @@ import { type Chapters, chapterOf, endOf, seedOf, splitByChapter } from "./chapt
 import { directoryBytes, exists, freeBytes, removeDirectory, secureCopy } from "./directories.ts";
 import { decodeGroup } from "./frame.core.ts";
 import { type Inspection, inspectStore } from "./inspect.ts";
+import { refuseDamagedTables } from "./level-check.ts";
 import { besideStore, holdsStore } from "./level-storage.ts";
 import { openStore, type Store, scanGroups } from "./level-store.ts";
 import { MarkFile, type ReadMark } from "./mark.ts";
@@ -207,7 +208,8 @@ function isAlive(pid: number): boolean {
 
 /**
  * LevelDB holds a lock on its LOCK file. A lock is on the file and not on its name, so that a store of ours under the same
- * file cannot be opened while a gateway has the real one open; and nothing of the real one is touched.
+ * file cannot be opened while a gateway has the real one open; and nothing of the real one is touched. Never to be called
+ * by the process that has the store open itself: it would not be refused, and would lose its own lock (POSIX).
  */
 async function refuseLocked(directory: string, folder: string): Promise<void> {
   const probe = join(folder, "probe");
@@ -275,6 +277,7 @@ async function examineCopy(work: Work): Promise<ExaminedBuffer> {
   if (copy === undefined) damage = ["the store is not there"];
   else {
     try {
+      await refuseDamagedTables(copy);
       store = await openStore(copy, false);
       // A salvaged store was made by what the mark said, and the mark is written anew with it.
       found = await inspectStore(store, unfinished ? undefined : mark);
