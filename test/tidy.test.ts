@@ -31,7 +31,7 @@ const TABLE: Readonly<Record<string, readonly string[]>> = {
 /** Third party → where it may be imported. */
 const ROOMS: Readonly<Record<string, readonly string[]>> = {
   aedes: ["gateway/mqtt/"],
-  "classic-level": ["gateway/buffer/leveldb.ts", "stream/embedded/", "cloud/read-model/"],
+  "classic-level": ["gateway/buffer/level-store.ts", "stream/embedded/", "cloud/read-model/"],
   kafkajs: ["stream/kafka/"],
   fastify: ["gateway/http.ts", "dashboard/", "cli/"],
   "@fastify/static": ["dashboard/"],

@@ -28,9 +28,11 @@ import type { Logger } from "pino";
 import type { Epoch } from "../../events/ids.ts";
 import type { Stamp } from "../../events/schema.ts";
 import { type Chapters, chapterOf, newest, seedOf } from "./chapters.core.ts";
+import { CommitTimer } from "./commit-timer.ts";
 import { type DroppedRun, planDrop } from "./drop.core.ts";
-import { decodeGroup, encodeGroup, FRAME_HEADER_BYTES, frameBytes } from "./frame.core.ts";
+import { decodeGroup, encodeGroup, frameBytes } from "./frame.core.ts";
 import { GroupIndex } from "./group-index.core.ts";
+import { LIMITS, type Limits } from "./limits.ts";
 import { lossEvent } from "./own-events.ts";
 import {
   type AppendOptions,
@@ -45,7 +47,9 @@ import {
   type SequenceRange,
   type Waiter,
 } from "./port.ts";
-import type { Change, GroupStorage, Opened, Usage } from "./storage.ts";
+import { Space } from "./space.ts";
+import type { Change, GroupStorage, Opened } from "./storage.ts";
+import { type Item, WaitingRoom } from "./waiting-room.ts";
 
 export interface GroupCommitOptions {
   readonly storage: GroupStorage;
@@ -61,48 +65,7 @@ export interface GroupCommitOptions {
   readonly limits?: Partial<Limits>;
 }
 
-export interface Limits {
-  /** Room above the cap for the gateway's own events, so that a full buffer can still say that it is full. */
-  readonly reservedBytes: number;
-  /** What may wait to be written, in bytes; beyond it callers are refused. They hold it in memory until then. */
-  readonly heldBytes: number;
-  /** A group is closed at this size: larger ones gain nothing and hold up the acknowledgements before them. */
-  readonly groupBytes: number;
-  /** Removed bytes after which the storage is asked for their space; less is not worth the writing. */
-  readonly compactBytes: number;
-  /** Between looks at the disk, ms. */
-  readonly usageIntervalMs: number;
-  /** Between tries to open a store that cannot be opened, ms: a full disk is not to be hammered. */
-  readonly reopenDelayMs: number;
-  /** What a buffer may hold although the disk is below its floor: enough to keep forwarding alive. */
-  readonly floorRoomBytes: number;
-}
-
-const MiB = 1024 * 1024;
-
-const LIMITS: Limits = {
-  reservedBytes: MiB,
-  heldBytes: 16 * MiB,
-  groupBytes: MiB,
-  compactBytes: 16 * MiB,
-  usageIntervalMs: 2000,
-  reopenDelayMs: 1000,
-  floorRoomBytes: 4 * MiB,
-};
-
-/** Once full, it is called so until there is room again worth speaking of. */
-const ROOM_SHARE = 0.95;
-
 const NO_NOTES: readonly Note[] = [];
-
-interface Item {
-  readonly events: readonly NewEvent[];
-  readonly bytes: number;
-  readonly notes: readonly Note[];
-  readonly waiter: Waiter;
-  /** Of the gateway itself: it passes what waits for room. */
-  readonly own: boolean;
-}
 
 interface Releasing {
   readonly upTo: number;
@@ -143,13 +106,9 @@ export class GroupCommitBuffer implements DurableBuffer {
   /** Highest position that was handed out by read(): it may be on its way to the log. */
   #sent = 0;
 
-  #queue: Item[] = [];
-  #queueHead = 0;
-  #heldBytes = 0;
-  #own: Item[] = [];
+  readonly #waiting: WaitingRoom;
   #releases: Releasing[] = [];
-  #scheduled: NodeJS.Immediate | NodeJS.Timeout | undefined;
-  #soon = false;
+  readonly #timer: CommitTimer;
   #writing: Promise<void> | undefined;
   /** The write under way takes groups out of the middle, which a read must not meet. */
   #dropping = false;
@@ -158,11 +117,7 @@ export class GroupCommitBuffer implements DurableBuffer {
   #confirming: Promise<void> | undefined;
   #recovery: Promise<void> | undefined;
 
-  #full = false;
-  #usage: Usage | undefined;
-  #usageTimer: NodeJS.Timeout | undefined;
-  #garbage = 0;
-  #compaction: Promise<void> | undefined;
+  readonly #space: Space;
   #commits = 0;
   #recoveries = 0;
   readonly #lost = { full: 0, damage: 0 };
@@ -170,6 +125,13 @@ export class GroupCommitBuffer implements DurableBuffer {
   constructor(options: GroupCommitOptions) {
     this.#options = options;
     this.#limits = { ...LIMITS, ...options.limits };
+    this.#waiting = new WaitingRoom(this.#limits.heldBytes);
+    this.#timer = new CommitTimer({
+      windowMs: options.commitWindowMs,
+      paceMs: this.#limits.paceMs,
+      commit: () => this.#commit(),
+    });
+    this.#space = new Space({ ...options, limits: this.#limits });
     this.#storage = options.storage;
   }
 
@@ -183,24 +145,22 @@ export class GroupCommitBuffer implements DurableBuffer {
       if (!passing(error)) throw error;
       this.#fail(error as Error);
     }
-    await this.#lookAtDisk();
-    this.#usageTimer = setInterval(() => void this.#lookAtDisk(), this.#limits.usageIntervalMs);
-    this.#usageTimer.unref();
+    await this.#space.start(() => this.#schedule());
   }
 
   async stop(): Promise<void> {
     if (this.#state === "closed" || this.#stopping.signal.aborted) return;
-    clearInterval(this.#usageTimer);
+    this.#space.stop();
     this.#stopping.abort();
     await this.#recovery;
     while (this.#state === "open") {
       await this.#writing;
       await this.#confirming;
-      this.#unschedule();
+      this.#timer.cancel();
       if (!this.#commit()) break;
     }
     await this.#recovery;
-    await this.#compaction;
+    await this.#space.settled();
     const closed = new BufferError("closed", "the buffer is being closed");
     this.#refuseAll(closed);
     const clean = this.#state === "open";
@@ -252,7 +212,7 @@ export class GroupCommitBuffer implements DurableBuffer {
     const index = this.#groups.find(from);
     const begin = this.#groups.at(index);
     if (!begin || begin.first > this.#confirmed) return [];
-    this.#sent = Math.max(this.#sent, this.#reach(index, limit));
+    this.#sent = Math.max(this.#sent, this.#groups.reach(index, limit));
     const found: BufferedEvent[] = [];
     let size = 0;
     let expected = begin.first;
@@ -297,7 +257,7 @@ export class GroupCommitBuffer implements DurableBuffer {
     const chapter = this.#chapters.at(-1);
     const base = chapter?.base ?? 0;
     const unreleased = this.#groups.length > 0 ? this.#confirmed - this.#released : 0;
-    const open = this.#full ? "full" : "open";
+    const open = this.#space.full ? "full" : "open";
     return {
       state: this.#state === "open" ? open : this.#state,
       ...(this.#trouble === undefined ? {} : { trouble: this.#trouble }),
@@ -307,10 +267,10 @@ export class GroupCommitBuffer implements DurableBuffer {
       positions: { accepted: this.#confirmed, released: this.#released },
       waiting: unreleased,
       bytes: this.#groups.bytes,
-      capacityBytes: this.#capacity(),
+      capacityBytes: this.#space.capacity(this.#groups.bytes),
       policy: this.#options.policy,
-      diskBytes: this.#usage?.diskBytes,
-      freeBytes: this.#usage?.freeBytes,
+      diskBytes: this.#space.usage?.diskBytes,
+      freeBytes: this.#space.usage?.freeBytes,
       commits: this.#commits,
       lost: { ...this.#lost },
       recoveries: this.#recoveries,
@@ -329,16 +289,8 @@ export class GroupCommitBuffer implements DurableBuffer {
     }
     let bytes = 0;
     for (const event of events) bytes += frameBytes(event);
-    const item: Item = { events, bytes, notes, waiter, own };
-    if (this.#heldBytes + bytes > this.#limits.heldBytes) this.#forgetGone();
-    if (this.#heldBytes + bytes > this.#limits.heldBytes) {
-      waiter.refused(this.#overload());
-      return;
-    }
-    this.#heldBytes += bytes;
-    if (own) this.#own.push(item);
-    else this.#queue.push(item);
-    this.#schedule();
+    if (this.#waiting.add({ events, bytes, notes, waiter, own })) this.#schedule();
+    else waiter.refused(this.#overload());
   }
 
   #overload(): BufferError {
@@ -351,14 +303,6 @@ export class GroupCommitBuffer implements DurableBuffer {
       : new BufferError("full", `the buffer is full and ${held} bytes wait for room in it`);
   }
 
-  #forgetGone(): void {
-    const waiting = this.#queue.slice(this.#queueHead).filter((item) => !item.waiter.gone);
-    this.#queue = waiting;
-    this.#queueHead = 0;
-    this.#heldBytes = 0;
-    for (const { bytes } of [...waiting, ...this.#own]) this.#heldBytes += bytes;
-  }
-
   #unready(): BufferError | undefined {
     if (this.#state === "open") return undefined;
     return this.#state === "recovering"
@@ -366,46 +310,9 @@ export class GroupCommitBuffer implements DurableBuffer {
       : new BufferError("closed", "the buffer is not open");
   }
 
-  /** Last position that a read from this group on can hand out. */
-  #reach(index: number, limit: ReadLimit): number {
-    let bytes = 0;
-    let events = 0;
-    let reach = 0;
-    for (let i = index; ; i += 1) {
-      const group = this.#groups.at(i);
-      if (!group) return reach;
-      reach = group.last;
-      // The first may be read from its middle on.
-      if (i === index) continue;
-      const count = group.kind === "loss" ? 1 : group.last - group.first + 1;
-      events += count;
-      bytes += group.bytes - count * FRAME_HEADER_BYTES;
-      if (bytes > limit.bytes || events > limit.events) return reach;
-    }
-  }
-
-  /** Everything that arrived in one turn of the event loop shares the commit, or in one window where one is set. */
   #schedule(): void {
-    if (this.#writing || this.#state !== "open") return;
-    const { commitWindowMs } = this.#options;
-    const window = this.#heldBytes < this.#limits.groupBytes ? commitWindowMs : 0;
-    if (this.#scheduled) {
-      // A window ends early when there is a group's worth.
-      if (window > 0 || this.#soon) return;
-      this.#unschedule();
-    }
-    const due = () => {
-      this.#scheduled = undefined;
-      this.#commit();
-    };
-    this.#soon = window === 0;
-    this.#scheduled = this.#soon ? setImmediate(due) : setTimeout(due, window);
-  }
-
-  #unschedule(): void {
-    clearTimeout(this.#scheduled as NodeJS.Timeout | undefined);
-    clearImmediate(this.#scheduled as NodeJS.Immediate | undefined);
-    this.#scheduled = undefined;
+    if (this.#writing !== undefined || this.#state !== "open") return;
+    this.#timer.schedule(this.#waiting.bytes >= this.#limits.groupBytes);
   }
 
   /** @returns whether there was anything to write */
@@ -415,55 +322,26 @@ export class GroupCommitBuffer implements DurableBuffer {
     const releases = this.#releases;
     if (items.length === 0 && releases.length === 0) return false;
     this.#releases = [];
+    this.#timer.begin(items.length);
     this.#writing = this.#write(items, releases).finally(() => {
       this.#writing = undefined;
       this.#dropping = false;
-      if (this.#queue.length > 0 || this.#own.length > 0 || this.#releases.length > 0) {
-        this.#schedule();
-      }
+      if (!this.#waiting.isEmpty || this.#releases.length > 0) this.#schedule();
     });
     return true;
   }
 
-  /** What goes into the next group: the gateway's own events, then the others as far as there is room for them. */
-  #take(): Item[] {
-    const taken: Item[] = [];
-    let size = 0;
-    const own = this.#own;
-    this.#own = [];
-    const capacity = this.#capacity();
-    for (const item of own) {
-      const room = capacity + this.#limits.reservedBytes - this.#groups.bytes;
-      this.#heldBytes -= item.bytes;
-      if (this.#options.policy === "refuse" && item.bytes > 0 && size + item.bytes > room) {
-        item.waiter.refused(new BufferError("full", `the buffer holds its ${capacity} bytes`));
-        continue;
-      }
-      taken.push(item);
-      size += item.bytes;
-    }
-    const groupBytes = Math.min(this.#limits.groupBytes, this.#options.capacityBytes / 4);
-    while (this.#queueHead < this.#queue.length) {
-      const item = this.#queue[this.#queueHead] as Item;
-      if (!item.waiter.gone) {
-        if (taken.length > 0 && size + item.bytes > groupBytes) break;
-        const over = this.#groups.bytes + size + item.bytes > capacity;
-        if (over) this.#becomeFull();
-        if (over && this.#options.policy === "refuse") break;
-        taken.push(item);
-        size += item.bytes;
-      }
-      this.#heldBytes -= item.bytes;
-      this.#queueHead += 1;
-    }
-    if (this.#queueHead === this.#queue.length) {
-      this.#queue = [];
-      this.#queueHead = 0;
-    } else if (this.#queueHead > 4096) {
-      this.#queue = this.#queue.slice(this.#queueHead);
-      this.#queueHead = 0;
-    }
-    return taken;
+  #take(): readonly Item[] {
+    const givesWay = this.#options.policy === "drop-oldest";
+    const others = this.#space.capacity(this.#groups.bytes) - this.#groups.bytes;
+    const { items, full } = this.#waiting.take({
+      own: givesWay ? Number.POSITIVE_INFINITY : others + this.#limits.reservedBytes,
+      others,
+      givesWay,
+      group: Math.min(this.#limits.groupBytes, this.#options.capacityBytes / 4),
+    });
+    if (full) this.#space.becomeFull(this.#groups.bytes);
+    return items;
   }
 
   async #write(items: readonly Item[], releases: readonly Releasing[]): Promise<void> {
@@ -497,12 +375,11 @@ export class GroupCommitBuffer implements DurableBuffer {
     this.#confirming ??= this.#confirm().finally(() => {
       this.#confirming = undefined;
     });
-    this.#compactIfWorth();
   }
 
   #makeRoom(size: number, released: number): readonly Drop[] {
     if (this.#options.policy !== "drop-oldest") return [];
-    const wanted = this.#groups.bytes + size - this.#capacity();
+    const wanted = this.#groups.bytes + size - this.#space.capacity(this.#groups.bytes);
     if (wanted <= 0) return [];
     const sent = Math.max(this.#sent, released);
     return planDrop(this.#groups, this.#chapters, sent, wanted).map((run) => {
@@ -540,20 +417,20 @@ export class GroupCommitBuffer implements DurableBuffer {
   /** What the storage now holds, in the index. */
   #apply(group: Group, released: number, freed: number, drops: readonly Drop[]): void {
     // From the newest run to the oldest, so that the places of those still to come stay what they are.
+    const before = this.#groups.bytes;
     for (const { run, group: loss } of drops.toReversed()) {
       this.#lost.full += run.events;
-      this.#garbage += run.bytes;
       this.#groups.replace(run.begin, run.count, loss.length, "loss");
     }
-    const before = this.#groups.bytes;
     this.#groups.shift(this.#removedBefore(released, freed));
-    this.#garbage += before - this.#groups.bytes;
+    const removed = before - this.#groups.bytes;
     this.#released = released;
     if (group.last >= group.first) {
       this.#groups.push(group.first, group.last, group.bytes, "events");
       this.#written = group.last;
     }
-    if (this.#full && this.#groups.bytes < this.#capacity() * ROOM_SHARE) this.#becomeRoomy();
+    this.#space.holds(this.#groups.bytes);
+    this.#space.removed(removed, this.#groups.at(0)?.first ?? this.#written + 1);
   }
 
   #removedBefore(released: number, freed: number): number {
@@ -615,7 +492,7 @@ export class GroupCommitBuffer implements DurableBuffer {
     this.#state = "recovering";
     this.#trouble = error.message;
     this.#recoveries += 1;
-    this.#unschedule();
+    this.#timer.cancel();
     this.#options.logger?.error(
       { reason: error.message },
       "the buffer failed; nothing is acknowledged until it was opened again and checked",
@@ -628,7 +505,7 @@ export class GroupCommitBuffer implements DurableBuffer {
   async #recover(): Promise<void> {
     await this.#writing;
     await this.#confirming;
-    await this.#compaction;
+    await this.#space.settled();
     let told = "";
     for (;;) {
       try {
@@ -692,82 +569,19 @@ export class GroupCommitBuffer implements DurableBuffer {
       if (release.upTo <= this.#released) release.resolve();
       else this.#releases.push(release);
     }
-    for (const { bytes } of again) this.#heldBytes += bytes;
-    this.#own.unshift(...again.filter((item) => item.own));
-    const others = again.filter((item) => !item.own);
-    this.#queue = [...others, ...this.#queue.slice(this.#queueHead)];
-    this.#queueHead = 0;
+    this.#waiting.putBack(again);
   }
 
   #refuseAll(error: BufferError): void {
-    this.#unschedule();
+    this.#timer.cancel();
     const groups = [...this.#unconfirmed, ...(this.#failed ? [this.#failed] : [])];
-    const items = [
-      ...groups.flatMap((group) => group.items),
-      ...this.#queue.slice(this.#queueHead),
-      ...this.#own,
-    ];
+    const items = [...groups.flatMap((group) => group.items), ...this.#waiting.clear()];
     const releases = [...groups.flatMap((group) => group.releases), ...this.#releases];
     this.#unconfirmed = [];
     this.#failed = undefined;
-    this.#queue = [];
-    this.#queueHead = 0;
-    this.#own = [];
-    this.#heldBytes = 0;
     this.#releases = [];
     for (const { waiter } of items) if (!waiter.gone) waiter.refused(error);
     for (const release of releases) release.reject(error);
-  }
-
-  /** The cap as it is now: where the disk is below its floor, what is held already. */
-  #capacity(): number {
-    const { capacityBytes, freeFloorBytes } = this.#options;
-    const low = this.#usage !== undefined && this.#usage.freeBytes < freeFloorBytes;
-    if (!low) return capacityBytes;
-    return Math.min(capacityBytes, Math.max(this.#groups.bytes, this.#limits.floorRoomBytes));
-  }
-
-  #becomeFull(): void {
-    if (this.#full) return;
-    this.#full = true;
-    const { policy, logger } = this.#options;
-    const what =
-      policy === "refuse"
-        ? "readings are not acknowledged until the log takes some"
-        : "the oldest readings give way and are declared lost";
-    logger?.warn(
-      { bytes: this.#groups.bytes, capacity: this.#capacity(), free: this.#usage?.freeBytes },
-      `the buffer is full: ${what}`,
-    );
-  }
-
-  #becomeRoomy(): void {
-    this.#full = false;
-    this.#options.logger?.info({ bytes: this.#groups.bytes }, "the buffer has room again");
-  }
-
-  async #lookAtDisk(): Promise<void> {
-    try {
-      this.#usage = await this.#storage.usage();
-      this.#schedule();
-    } catch (error) {
-      this.#options.logger?.debug({ reason: (error as Error).message }, "the disk cannot be asked");
-    }
-  }
-
-  /** In the background: LevelDB frees nothing of what was removed until it rewrites where it stood. */
-  #compactIfWorth(): void {
-    if (this.#garbage < this.#limits.compactBytes || this.#compaction !== undefined) return;
-    this.#garbage = 0;
-    const below = this.#groups.at(0)?.first ?? this.#written + 1;
-    this.#compaction = this.#storage
-      .compact(below)
-      .catch((error: Error) => {
-        this.#options.logger?.warn({ reason: error.message }, "space could not be given back yet");
-      })
-      .finally(() => {
-        this.#compaction = undefined;
-      });
   }
 }
 

@@ -3,7 +3,7 @@
  * million groups wait, so they are numbers in flat arrays (13 bytes a group) and no objects.
  */
 import assert from "node:assert";
-import { GROUP_KINDS, type GroupKind } from "./frame.core.ts";
+import { FRAME_HEADER_BYTES, GROUP_KINDS, type GroupKind } from "./frame.core.ts";
 
 export interface GroupEntry {
   readonly first: number;
@@ -94,6 +94,24 @@ export class GroupIndex {
       else high = middle - 1;
     }
     return low;
+  }
+
+  /** Last position that a read of so much from this group on can hand out. */
+  reach(index: number, limit: { readonly events: number; readonly bytes: number }): number {
+    let bytes = 0;
+    let events = 0;
+    let reach = 0;
+    for (let i = index; ; i += 1) {
+      const group = this.at(i);
+      if (!group) return reach;
+      reach = group.last;
+      // The first may be read from its middle on.
+      if (i === index) continue;
+      const count = group.kind === "loss" ? 1 : group.last - group.first + 1;
+      events += count;
+      bytes += group.bytes - count * FRAME_HEADER_BYTES;
+      if (bytes > limit.bytes || events > limit.events) return reach;
+    }
   }
 
   #makeRoom(): void {

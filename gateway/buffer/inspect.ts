@@ -75,14 +75,19 @@ async function scan(
   tell: (finding: string) => void,
 ): Promise<number> {
   let expected: number | undefined;
+  let isWhole = true;
   for await (const [first, group] of scanGroups(store, 0)) {
     if (first !== (expected ?? Math.min(first, released + 1))) {
       tell(`records ${expected ?? released + 1} to ${first - 1} are missing`);
+      isWhole = false;
     }
     const { intact, last, kind } = summarizeGroup(first, seedOf(chapterOf(chapters, first)), group);
-    if (!intact) tell(`record ${last + 1} is not what was written`);
-    // After the first finding the store will be salvaged, and the index is of no use.
-    if (intact && (expected ?? first) === first) groups.push(first, last, group.length, kind);
+    if (!intact) {
+      tell(`record ${last + 1} is not what was written`);
+      isWhole = false;
+    }
+    // After the first finding the store will be salvaged, and the index, which has no holes, is of no use.
+    if (isWhole) groups.push(first, last, group.length, kind);
     expected = Math.max(expected ?? 0, last + 1);
   }
   return expected === undefined ? released : expected - 1;

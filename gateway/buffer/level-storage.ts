@@ -32,6 +32,7 @@ import {
 import { encodeGroup, frameBytes } from "./frame.core.ts";
 import type { GroupIndex } from "./group-index.core.ts";
 import { type Inspection, inspectStore } from "./inspect.ts";
+import { refuseDamagedTables } from "./level-check.ts";
 import {
   FORMAT,
   groupKey,
@@ -104,6 +105,10 @@ export class LevelStorage implements GroupStorage {
     try {
       return await this.#openWhole();
     } catch (error) {
+      // The dead make room for the living: what a person may want to look at goes before what waits to be stored.
+      if (/No space|ENOSPC/.test((error as Error).message)) {
+        await removeDirectory(this.#paths.quarantine).catch(() => undefined);
+      }
       throw this.#told(error as NodeJS.ErrnoException);
     }
   }
@@ -181,6 +186,7 @@ export class LevelStorage implements GroupStorage {
     let store: Store | undefined;
     if (there) {
       try {
+        await refuseDamagedTables(directory);
         store = await openStore(directory, false);
         found = await inspectStore(store, mark);
       } catch (error) {

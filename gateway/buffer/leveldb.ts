@@ -7,8 +7,9 @@
 import type { Logger } from "pino";
 import type { Epoch } from "../../events/ids.ts";
 import type { Stamp } from "../../events/schema.ts";
-import { GroupCommitBuffer, type Limits } from "./group-commit-buffer.ts";
+import { GroupCommitBuffer } from "./group-commit-buffer.ts";
 import { LevelStorage } from "./level-storage.ts";
+import type { Limits } from "./limits.ts";
 import type { FullPolicy } from "./port.ts";
 
 export interface LevelBufferOptions {

@@ -1,7 +1,8 @@
 /** The buffer in memory, for tests and simulations: the real one, over a disk that is a map and fails by order. */
 import type { Epoch } from "../../events/ids.ts";
 import type { Stamp } from "../../events/schema.ts";
-import { GroupCommitBuffer, type Limits } from "./group-commit-buffer.ts";
+import { GroupCommitBuffer } from "./group-commit-buffer.ts";
+import type { Limits } from "./limits.ts";
 import { type MemoryDisk, MemoryStorage, memoryDisk } from "./memory-storage.ts";
 import type { FullPolicy } from "./port.ts";
 
