@@ -103,7 +103,7 @@ export class Broker implements ConnectionHost {
       void this.#persistence()?.cleanSubscriptions({ id: session.client });
     });
     this.#handshakes = new Handshakes(this.#notes);
-    this.ingest = new Ingest(intake, this.#sessions, this.#handshakes);
+    this.ingest = new Ingest(intake, this.#sessions, this.#handshakes, this.#notes);
     this.maxPacketBytes = maxPacketBytes(intake.maxPayloadBytes);
   }
 

@@ -4,10 +4,12 @@
  */
 import { hash as digest } from "node:crypto";
 import type { BufferError, Note } from "../buffer/port.ts";
+import type { DurableNotes } from "./durable-notes.ts";
 import type { Handshakes } from "./handshakes.ts";
 import type { Intake, Offered } from "./intake.ts";
 import type { Publish } from "./publish.ts";
 import type { IngestRight, OrdinaryRight } from "./publish-rights.ts";
+import type { PublishRecord } from "./redelivery.core.ts";
 import { qos1Note } from "./session-notes.core.ts";
 import type { Session, Sessions } from "./sessions.ts";
 
@@ -20,13 +22,15 @@ export interface Sender {
 
 export class Ingest {
   readonly intake: Intake;
+  readonly #notes: DurableNotes;
   readonly #sessions: Sessions;
   readonly #handshakes: Handshakes;
   /** Messages that were recognised as sent again, and stored once. */
   repeats = 0;
 
-  constructor(intake: Intake, sessions: Sessions, handshakes: Handshakes) {
+  constructor(intake: Intake, sessions: Sessions, handshakes: Handshakes, notes: DurableNotes) {
     this.intake = intake;
+    this.#notes = notes;
     this.#sessions = sessions;
     this.#handshakes = handshakes;
   }
@@ -47,12 +51,16 @@ export class Ingest {
       this.intake.offer(right.topic, right.route, payload, from.id, publish);
       return false;
     }
+    this.#sessions.count(session);
     const hash = contentHash(right.topic, payload);
     const judged = session.redelivery.judge(publish.messageId, hash, dup, session.connections);
     if (judged.kind !== "new") {
       this.repeats += 1;
       publish.repeated = true;
-      if (judged.kind === "stored") return true;
+      if (judged.kind === "stored") {
+        this.#noteLater(session, judged.record);
+        return true;
+      }
       judged.publish.joined.push(publish);
       return false;
     }
@@ -114,7 +122,10 @@ export class Ingest {
     if (session && publish.sessionVersion > session.written) {
       session.written = publish.sessionVersion;
     }
-    if (open && session) session.redelivery.close(open);
+    if (open && session) {
+      const changed = session.redelivery.close(open);
+      if (changed) this.#noteLater(session, changed);
+    }
     if (handshake) handshake.stored = true;
     for (const joined of joinedBy(publish)) joined.stored(0);
   }
@@ -126,6 +137,12 @@ export class Ingest {
     if (open && session) session.redelivery.cancel(open);
     if (handshake) this.#handshakes.cancel(client, messageId, handshake);
     for (const joined of joinedBy(publish)) joined.refused(error);
+  }
+
+  /** Nobody waits for it: without it a later redelivery may be stored twice, nothing more. */
+  #noteLater(session: Session, record: PublishRecord): void {
+    const note = qos1Note(session.number, record);
+    void this.#notes.write(() => [note]);
   }
 
   #withSession(publish: Publish, session: Session, note: Note): readonly Note[] {

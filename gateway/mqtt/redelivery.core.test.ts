@@ -66,6 +66,14 @@ describe("an id that was acknowledged, of a session that counts up", () => {
     expect(table.judge(200 - RECENT, A, true, 2).kind).toBe("new");
   });
 
+  test("sent again over one connection after another, as long as none of them is left out", () => {
+    const table = having(1, 2, 3);
+    for (const connection of [2, 3, 4]) {
+      expect(table.judge(3, A, true, connection).kind).toBe("stored");
+    }
+    expect(table.judge(2, A, true, 4).kind).toBe("new");
+  });
+
   test("a whole window that was sent again is recognised one by one", () => {
     const table = having(1, 2, 3, 4, 5, 6, 7, 8);
     for (const id of [5, 6, 7, 8]) expect(table.judge(id, A, true, 2).kind).toBe("stored");
@@ -173,8 +181,8 @@ describe("restore", () => {
   test("what was on disk is judged as before", () => {
     const table = new RedeliveryTable<string>();
     expect(table.restore(records(1, 2, 3).reverse())).toBe(7);
-    expect(table.judge(3, A, true, 8).kind).toBe("stored");
     expect(table.judge(3, A, true, 9).kind).toBe("new");
+    expect(table.judge(3, A, true, 8).kind).toBe("stored");
     expect(table.add(4, A, false, 8).record).toMatchObject({ position: 3, advances: true });
   });
 

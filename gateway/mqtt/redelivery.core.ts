@@ -24,7 +24,7 @@ export interface PublishRecord {
   readonly id: number;
   /** Of topic and content. */
   readonly hash: bigint;
-  /** The how manieth connection of the session it came over. */
+  /** The how manieth connection of the session it came over last; those over which no message came do not count. */
   readonly connection: number;
   /** The session was seen to use an acknowledged id again early. */
   readonly reuses: boolean;
@@ -41,13 +41,13 @@ export interface OpenPublish<Waiting> {
 export type Judgement<Waiting> =
   | { readonly kind: "new" }
   | { readonly kind: "open"; readonly publish: OpenPublish<Waiting> }
-  | { readonly kind: "stored" };
+  /** With what is to be remembered of it from now on. */
+  | { readonly kind: "stored"; readonly record: PublishRecord };
 
 /** Later than any: what came over it is never taken for the same. */
 const NO_CONNECTION = 0xffff_ffff;
 
 const NEW = { kind: "new" } as const;
-const STORED = { kind: "stored" } as const;
 
 export class RedeliveryTable<Waiting> {
   /** The last `RECENT` publishes; a place is taken by position modulo `RECENT`. */
@@ -68,13 +68,30 @@ export class RedeliveryTable<Waiting> {
     // [MQTT-3.3.1-1] Without DUP it was never sent before.
     if (!dup) return NEW;
     const open = this.#open.get(id);
-    if (open) return open.record.hash === hash ? { kind: "open", publish: open } : NEW;
+    if (open) {
+      if (open.record.hash !== hash) return NEW;
+      // It will be acknowledged on this connection. Not on disk, as long as nobody knows whether its event will be.
+      const { position } = open.record;
+      if (position >= this.#oldest) this.#connections[position % RECENT] = connection;
+      return { kind: "open", publish: open };
+    }
     const position = this.#find(id);
     if (position === undefined) return NEW;
     const place = position % RECENT;
     const age = connection - (this.#connections[place] ?? 0);
     if (this.#hashes[place] !== hash || age < 0 || age > 1) return NEW;
-    return this.#countsUp(this.#next - position) ? STORED : NEW;
+    if (!this.#countsUp(this.#next - position)) return NEW;
+    // Acknowledged on this connection too, so that the next one is the one after it.
+    this.#connections[place] = connection;
+    const record = {
+      position,
+      id,
+      hash,
+      connection,
+      reuses: this.#reuses,
+      advances: this.#advances,
+    };
+    return { kind: "stored", record };
   }
 
   /**
@@ -105,15 +122,27 @@ export class RedeliveryTable<Waiting> {
     return publish;
   }
 
-  /** It is on disk. */
-  close(publish: OpenPublish<Waiting>): void {
+  /**
+   * It is on disk.
+   * @returns what is to be remembered of it now, where it was sent again meanwhile over another connection
+   */
+  close(publish: OpenPublish<Waiting>): PublishRecord | undefined {
+    this.#forgetOpen(publish);
+    const { record } = publish;
+    const connection = this.#connections[record.position % RECENT] ?? 0;
+    return record.position < this.#oldest || connection === record.connection
+      ? undefined
+      : { ...record, connection };
+  }
+
+  #forgetOpen(publish: OpenPublish<Waiting>): void {
     // A device that lost its memory may have begun another one under the id.
     if (this.#open.get(publish.record.id) === publish) this.#open.delete(publish.record.id);
   }
 
   /** It will never be on disk: its id counts as used, but nothing is the same as it. */
   cancel(publish: OpenPublish<Waiting>): void {
-    this.close(publish);
+    this.#forgetOpen(publish);
     const { position } = publish.record;
     if (position >= this.#oldest) this.#connections[position % RECENT] = NO_CONNECTION;
   }
@@ -137,7 +166,7 @@ export class RedeliveryTable<Waiting> {
     }
     this.#reuses = newest.reuses;
     this.#advances = newest.advances;
-    return newest.connection;
+    return Math.max(...row.map(({ connection }) => connection));
   }
 
   #place(record: PublishRecord): void {

@@ -122,11 +122,28 @@ describe("QoS 1, sent again after a lost PUBACK", () => {
   test("is new where it came over an earlier connection than the one before", async () => {
     const { connected, buffer } = await started();
     await say(await connected(), 1, 2, 3);
-    await connected();
+    await say(await connected(), 4);
     const device = await connected();
     device.send(again(3));
     await device.told(1);
-    expect(buffer.disk.events).toHaveLength(4);
+    expect(buffer.disk.events).toHaveLength(5);
+  });
+
+  test("is stored once however often it is sent again, over connections on which nothing else came", async () => {
+    const first = await started();
+    await say(await first.connected(), 1, 2, 3);
+    await first.connected();
+    for (let i = 0; i < 2; i += 1) {
+      const device = await first.connected();
+      device.send(again(3));
+      expect(await device.told(1)).toEqual(["puback 3"]);
+    }
+    await first.buffer.until(() => first.buffer.held === 0);
+    const second = await first.restarted();
+    const device = await second.connected();
+    device.send(again(3));
+    expect(await device.told(1)).toEqual(["puback 3"]);
+    expect(second.readings()).toEqual([1, 2, 3]);
   });
 
   test("is new for a device that always takes the same id", async () => {

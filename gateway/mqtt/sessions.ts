@@ -30,8 +30,10 @@ export class Session {
   readonly client: string;
   readonly redelivery = new RedeliveryTable<Offered>();
   readonly subscriptions = new Map<string, Qos>();
-  /** Connections so far. */
+  /** Connections so far over which a message came: another one tells nothing of what the device has sent. */
   connections = 0;
+  /** The one that is open is not among them yet. */
+  uncounted = false;
   connected = false;
   /** Grows with each change of what is kept in its own note; the second is the newest that is on disk. */
   version = 0;
@@ -120,11 +122,13 @@ export class Sessions {
     const session = held ?? new Session(this.#nextNumber++, client);
     this.#sessions.delete(client);
     this.#sessions.set(client, session);
-    session.connections += 1;
-    session.version += 1;
+    session.uncounted = true;
     session.connected = true;
-    this.#forgetOldest();
-    void this.#write(session);
+    if (held === undefined) {
+      session.version += 1;
+      this.#forgetOldest();
+      void this.#write(session);
+    }
     return { session, present: held !== undefined };
   }
 
@@ -132,6 +136,14 @@ export class Sessions {
   end(client: string): void {
     const session = this.#sessions.get(client);
     if (session) this.#forget(session);
+  }
+
+  /** A message has come. Goes to the disk with it, or with the next one. */
+  count(session: Session): void {
+    if (!session.uncounted) return;
+    session.uncounted = false;
+    session.connections += 1;
+    session.version += 1;
   }
 
   /** Resolves when it is on disk, so that the SUBACK can say so. */
