@@ -36,13 +36,16 @@ export function checkText(
       i === 0 ? "Epochs" : "",
       `${epoch}  up to ${count(highest)}, ${waiting ? `${range(waiting)} wait` : "nothing waits"}`,
     ]),
-    ["Cursor", cursor ? `released up to ${cursor.epoch}-${cursor.sequence}` : "unreadable"],
+    ["Cursor", cursorText(cursor)],
     ["Mark", markText(mark)],
     ["Holds", `${things(groups, "group")}, ${count(bytes)} bytes of events`],
     ["On disk", `${count(examination.diskBytes)} bytes; ${count(examination.freeBytes)} are free`],
     ...damage.map((finding, i): readonly [string, string] => [i === 0 ? "Damage" : "", finding]),
-    ...(saved === undefined ? [] : ([["Saved", `${things(saved, "event")} would be`]] as const)),
-    ...lost.map((one, i): readonly [string, string] => [i === 0 ? "Lost" : "", lostText(one)]),
+    ...(saved === undefined ? [] : ([["Would save", things(saved, "event")]] as const)),
+    ...lost.map((one, i): readonly [string, string] => [
+      i === 0 ? "Would lose" : "",
+      lostText(one),
+    ]),
     ["At a start", START[start]],
     ...originals.map(({ number, bytes: size, at }, i): readonly [string, string] => [
       i === 0 ? "Quarantine" : "",
@@ -50,6 +53,12 @@ export function checkText(
     ]),
   ];
   return `${table(rows)}\n${verdictText(examination)}\n`;
+}
+
+function cursorText(cursor: Examination["cursor"]): string {
+  if (!cursor) return "unreadable";
+  const { epoch, sequence } = cursor;
+  return sequence === 0 ? "nothing is released yet" : `released up to ${epoch}-${sequence}`;
 }
 
 function markText(mark: Examination["mark"]): string {

@@ -39,7 +39,7 @@ export async function exportBuffer(
   if (lost.length === 0) return 0;
   const events = lost.reduce((sum, { from, to }) => sum + to - from + 1, 0);
   process.stderr.write(
-    `tidegate: ${things(events, "event")} could not be read, and ${lost.length === 1 ? "stands" : "stand"} there as declared lost\n`,
+    `tidegate: ${things(events, "event")} could not be read, and ${events === 1 ? "stands" : "stand"} there as declared lost\n`,
   );
   return 1;
 }
