@@ -38,6 +38,13 @@ test("docs/configuration.md is what the schemas say (tidegate config --markdown 
   expect(read("docs/configuration.md")).toBe(settingsMarkdown());
 });
 
+test("docs/buffer.md names every metric of the buffer", () => {
+  const text = read("docs/buffer.md");
+  const metrics = read("gateway/metrics.ts").matchAll(/"(tidegate_buffer_[a-z_]+)"/g);
+  const missing = [...metrics].map(([, name = ""]) => name).filter((name) => !text.includes(name));
+  expect(missing).toEqual([]);
+});
+
 test("docs/events.md names every topic and every type of the journal", () => {
   const text = read("docs/events.md");
   for (const topic of Object.values(topicNames("telemetry")))
@@ -53,6 +60,7 @@ test.each([
   "docs/events.md",
   "docs/errors.md",
   "docs/event-log.md",
+  "docs/buffer.md",
 ])("%s links to files that exist, and names files that exist", (file) => {
   const text = read(file);
   const links = [...text.matchAll(/\]\((?!https?:)([^)#]+)\)|src="([^"]+)"/g)].map(
