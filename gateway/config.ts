@@ -78,7 +78,7 @@ export const bufferSettings = Type.Object(
 export const forwarderSettings = Type.Object(
   {
     batch_events: Type.Integer({
-      default: 1000,
+      default: 4000,
       minimum: 1,
       maximum: 100_000,
       description: "Most events in one batch. One batch is in flight at a time.",

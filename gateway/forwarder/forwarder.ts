@@ -11,7 +11,7 @@
 import { setTimeout as pause } from "node:timers/promises";
 import type { Logger } from "pino";
 import type { EventLog, FrozenBatch, Sink, SinkSource, SinkStatus } from "../../stream/port.ts";
-import { BufferError, type DurableBuffer } from "../buffer/port.ts";
+import { BufferError, type BufferedEvent, type DurableBuffer } from "../buffer/port.ts";
 import { freeze, type Journal, type Offsets, sendable } from "./freeze.core.ts";
 
 /** What the forwarder asks of the gateway's clock. */
@@ -52,6 +52,13 @@ export class Forwarder implements SinkSource {
   #sink: Sink | undefined;
   #sending: { readonly batch: FrozenBatch; readonly upTo: number } | undefined;
 
+  #ahead:
+    | {
+        readonly after: number;
+        readonly events: Promise<readonly BufferedEvent[] | undefined>;
+      }
+    | undefined;
+
   constructor(options: ForwarderOptions) {
     this.#options = options;
   }
@@ -78,6 +85,9 @@ export class Forwarder implements SinkSource {
     for (;;) {
       const events = await this.#whileBufferRecovers(signal, async () => {
         const { released } = buffer.stats().positions;
+        const ahead = this.#ahead?.after === released ? await this.#ahead.events : undefined;
+        this.#ahead = undefined;
+        if (ahead && ahead.length > 0) return ahead;
         await buffer.waitBeyond(released, signal);
         return await buffer.read(released, { events: batchEvents, bytes: batchBytes });
       });
@@ -98,9 +108,13 @@ export class Forwarder implements SinkSource {
   async acknowledged(batch: FrozenBatch): Promise<void> {
     const sending = this.#sending;
     if (sending?.batch !== batch) throw new Error("a batch was acknowledged that is not in flight");
-    await this.#whileBufferRecovers(this.#stopped.signal, () =>
-      this.#options.buffer.release(sending.upTo),
-    );
+    const { buffer, batchEvents, batchBytes } = this.#options;
+    // What comes next is read while the disk takes the release; a read that fails is tried again in its turn.
+    const events = buffer
+      .read(sending.upTo, { events: batchEvents, bytes: batchBytes })
+      .catch(() => undefined);
+    this.#ahead = { after: sending.upTo, events };
+    await this.#whileBufferRecovers(this.#stopped.signal, () => buffer.release(sending.upTo));
     this.#sending = undefined;
   }
 
