@@ -60,6 +60,24 @@ const DEFINITIONS: readonly Definition[] = [
     read: (r) => r.broker.clientErrors,
   },
   {
+    name: "tidegate_mqtt_packets_too_large_total",
+    help: "Connections that a packet over the limit ended; counted among the client errors too.",
+    kind: "counter",
+    read: (r) => r.broker.packetsTooLarge,
+  },
+  {
+    name: "tidegate_mqtt_repeats_total",
+    help: "Messages that a device sent again and that were recognised: stored once, acknowledged again.",
+    kind: "counter",
+    read: (r) => r.broker.repeats,
+  },
+  {
+    name: "tidegate_mqtt_sessions",
+    help: "Persistent sessions held, connected or not.",
+    kind: "gauge",
+    read: (r) => r.broker.sessions,
+  },
+  {
     name: "tidegate_buffer_bytes",
     help: "Bytes of events that wait for the log.",
     kind: "gauge",
