@@ -139,7 +139,9 @@ console.log(
   verdict("into the embedded log, readings/s", median(perSecond(embedded)), "at least", 100_000),
 );
 if (bare.length > 0) {
-  const share = median(ratios(perSecond(intoKafka), bare));
+  const shares = ratios(perSecond(intoKafka), bare);
+  const share = median(shares);
+  console.log(`  rounds, Kafka / bare: ${shares.map((one) => one.toFixed(2)).join(", ")}`);
   console.log(verdict("into Kafka / bare client, medians of the rounds", share, "at least", 0.8));
 } else
   console.log(`  no Kafka: ${jars && !jars.available ? jars.reason : "KAFKA_BROKERS is empty"}`);

@@ -7,7 +7,13 @@
 import { closeSync, fdatasyncSync, openSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { type LoadResult, runLoad } from "./load.ts";
-import { startPeer, stopPeer, withDirectory } from "./processes.ts";
+import {
+  mosquittoMissing,
+  startMosquitto,
+  startPeer,
+  stopPeer,
+  withDirectory,
+} from "./processes.ts";
 import { median, percentile, table, verdict } from "./report.ts";
 
 const ROUNDS = Number(process.argv[2] ?? 5);
@@ -38,6 +44,9 @@ function bareLoop(directory: string): number[] {
 const bare: number[][] = [];
 const tops: LoadResult[] = [];
 const halves: LoadResult[] = [];
+/** What the machine itself adds while it has other work: a broker without a disk, at the same rate. */
+const controls: LoadResult[] = [];
+const missing = await mosquittoMissing();
 for (let i = 0; i < ROUNDS; i += 1) {
   await withDirectory(async (directory) => {
     bare.push(bareLoop(directory));
@@ -50,6 +59,15 @@ for (let i = 0; i < ROUNDS; i += 1) {
       halves.push(await runLoad({ ...COMMON, ...to, measureMs: 4000, rate, burst: 20 }));
     } finally {
       await stopPeer(gateway);
+    }
+    if (missing) return;
+    const mosquitto = await startMosquitto(directory);
+    try {
+      const rate = (tops.at(-1)?.acksPerSecond ?? 0) / 2;
+      const load = { ...COMMON, port: mosquitto.port, measureMs: 4000, rate, burst: 20 };
+      controls.push(await runLoad(load));
+    } finally {
+      await stopPeer(mosquitto);
     }
   });
 }
@@ -70,14 +88,17 @@ console.log(
       "p99 ms": bareP99,
       "p99 since due, ms": "",
     },
-    ...(["top rate", "half of it"] as const).map((what) => {
-      const results = what === "top rate" ? tops : halves;
+    ...[
+      { what: "PUBACK, top rate", results: tops },
+      { what: "PUBACK, half of it", results: halves },
+      { what: "mosquitto with nothing on disk, at that rate", results: controls },
+    ].map(({ what, results }) => {
       return {
-        what: `PUBACK, ${what}`,
+        what,
         "each second": of(results, "acksPerSecond"),
         "p50 ms": of(results, "p50Ms"),
         "p99 ms": of(results, "p99Ms"),
-        "p99 since due, ms": results === halves ? of(results, "dueP99Ms") : "",
+        "p99 since due, ms": results !== tops ? of(results, "dueP99Ms") : "",
       };
     }),
   ]),

@@ -45,8 +45,15 @@ async function startGateway(directory: string): Promise<Started> {
   const env = { ...process.env, TIDEGATE_BUFFER_CAPACITY_BYTES: String(16 * 1024 ** 3) };
   const begun = performance.now();
   const child = spawn(process.execPath, ["--enable-source-maps", ...args], {
-    stdio: ["ignore", "ignore", "ignore"],
+    stdio: ["ignore", "ignore", "pipe"],
     env,
+  });
+  let said = "";
+  child.stderr?.on("data", (data) => {
+    said = `${said}${data}`.slice(-2000);
+  });
+  child.once("exit", (code) => {
+    if (code) console.error(`the gateway ended with ${code}: ${said}`);
   });
   await accepting(port, child);
   return { child, pid: child.pid ?? 0, port, startMs: performance.now() - begun };
