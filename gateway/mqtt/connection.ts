@@ -18,6 +18,7 @@ import { Duplex } from "node:stream";
 import type { Client, PublishPacket } from "aedes";
 import type { BufferError } from "../buffer/port.ts";
 import { type Budget, MAX_IN_FLIGHT_OF_CONNECTION } from "./budget.ts";
+import { ConnackMender } from "./connack.ts";
 import { FrameReader, PACKET, PublishParts } from "./frames.core.ts";
 import type { Ingest } from "./ingest.ts";
 import { Publish, type PublishOwner } from "./publish.ts";
@@ -45,8 +46,6 @@ const acknowledgements = Buffer.allocUnsafeSlow(4 * MAX_IN_FLIGHT_OF_CONNECTION.
 const PUBACK = 0x40;
 const PUBREC = 0x50;
 const PUBCOMP = 0x70;
-const CONNACK = 0x20;
-const CONNACK_BYTES = 4;
 
 const PINGRESP = Buffer.of(0xd0, 0);
 
@@ -92,9 +91,7 @@ export class Connection extends Duplex implements PublishOwner {
   #ended = false;
   #endPassed = false;
   #keepalive: NodeJS.Timeout | undefined;
-  #sessionPresent = false;
-  /** What aedes wrote so far of its CONNACK; undefined once that is out. */
-  #connack: Buffer | undefined = Buffer.alloc(0);
+  readonly #connack = new ConnackMender();
   #onDrain: (() => void) | undefined;
   readonly #pumpAgain = (): void => this.#pump();
   readonly #acknowledgeLater = (): void => this.#acknowledge();
@@ -129,7 +126,7 @@ export class Connection extends Duplex implements PublishOwner {
   introduce(id: string, session: Session | undefined, present: boolean): void {
     this.id = id;
     this.session = session;
-    this.#sessionPresent = present;
+    this.#connack.sessionPresent = present;
   }
 
   /** The keepalive is ours, because aedes does not see most packets. 0 is none. */
@@ -472,7 +469,7 @@ export class Connection extends Duplex implements PublishOwner {
   }
 
   override _write(chunk: Buffer, _encoding: string, done: (error?: Error | null) => void): void {
-    const bytes = this.#connack === undefined ? chunk : this.#mendConnack(chunk);
+    const bytes = this.#connack.mend(chunk);
     if (bytes.length === 0 || this.#socket.destroyed || this.#socket.write(bytes)) done();
     else this.#onDrain = done;
   }
@@ -482,19 +479,6 @@ export class Connection extends Duplex implements PublishOwner {
     done: (error?: Error | null) => void,
   ): void {
     this._write(Buffer.concat(chunks.map(({ chunk }) => chunk)), "buffer", done);
-  }
-
-  /** aedes counts a session as present only where it has subscriptions [MQTT-3.2.2-2]. */
-  #mendConnack(chunk: Buffer): Buffer {
-    const all = Buffer.concat([this.#connack ?? Buffer.alloc(0), chunk]);
-    if (all.length < CONNACK_BYTES) {
-      this.#connack = all;
-      return Buffer.alloc(0);
-    }
-    this.#connack = undefined;
-    // [MQTT-3.2.2-4] Only with the return code 0.
-    if (all[0] === CONNACK && all[3] === 0) all[2] = this.#sessionPresent ? 1 : 0;
-    return all;
   }
 
   override _final(done: () => void): void {
