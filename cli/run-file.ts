@@ -4,6 +4,8 @@
  */
 import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import type { Logger } from "pino";
+import type { Part } from "./lifetime.ts";
 
 export interface RunFile {
   readonly pid: number;
@@ -11,6 +13,23 @@ export interface RunFile {
   readonly http: string;
   /** `gateway`: it has a buffer and no event log. Absent: everything. */
   readonly program?: "gateway";
+}
+
+/** Says where the process answers while it runs. Where the disk takes no file, only commands beside it cannot find it. */
+export function runFilePart(dataDir: string, run: () => RunFile, logger: Logger): Part {
+  return {
+    start: async () => {
+      try {
+        writeRunFile(dataDir, run());
+      } catch (error) {
+        logger.warn(
+          { reason: (error as Error).message },
+          "run.json cannot be written: tail, audit and buffer will not find this process",
+        );
+      }
+    },
+    stop: async () => removeRunFile(dataDir),
+  };
 }
 
 export function writeRunFile(dataDir: string, run: RunFile): void {

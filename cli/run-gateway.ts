@@ -7,10 +7,10 @@ import { KafkaEventLog } from "../stream/kafka/kafka-event-log.ts";
 import { journalTopicSpecs } from "../stream/topic-specs.ts";
 import { makeDataDirectory } from "./data-directory.ts";
 import { HttpServer } from "./http-server.ts";
-import { type Part, STOPPED, startParts, untilSignal } from "./lifetime.ts";
+import { STOPPED, startParts, untilSignal } from "./lifetime.ts";
 import { createLogger } from "./logger.ts";
 import type { ProgramSettings } from "./programs.ts";
-import { removeRunFile, writeRunFile } from "./run-file.ts";
+import { runFilePart } from "./run-file.ts";
 import { VERSION } from "./version.ts";
 
 export async function runGateway(settings: ProgramSettings["gateway"]): Promise<void> {
@@ -34,11 +34,11 @@ export async function runGateway(settings: ProgramSettings["gateway"]): Promise<
   const http = new HttpServer(settings.http, async (app) => {
     await app.register(gatewayRoutes, { gateway, registry });
   });
-  const runFile: Part = {
-    start: async () =>
-      writeRunFile(settings.data_dir, { pid: process.pid, http: http.url, program: "gateway" }),
-    stop: async () => removeRunFile(settings.data_dir),
-  };
+  const runFile = runFilePart(
+    settings.data_dir,
+    () => ({ pid: process.pid, http: http.url, program: "gateway" }),
+    logger,
+  );
   const stop = await startParts([...(log ? [log] : []), gateway, http, runFile]);
   console.log(`Tidegate ${VERSION} · gateway ${gateway.id}
 

@@ -14,11 +14,11 @@ import { journalTopicSpecs } from "../stream/topic-specs.ts";
 import { createEventLog } from "./connect-log.ts";
 import { makeDataDirectory } from "./data-directory.ts";
 import { HttpServer } from "./http-server.ts";
-import { type Part, STOPPED, startParts, untilSignal } from "./lifetime.ts";
+import { STOPPED, startParts, untilSignal } from "./lifetime.ts";
 import { logRoutes } from "./log-routes.ts";
 import { createLogger } from "./logger.ts";
 import type { ProgramSettings } from "./programs.ts";
-import { removeRunFile, writeRunFile } from "./run-file.ts";
+import { runFilePart } from "./run-file.ts";
 import { VERSION } from "./version.ts";
 
 export type StartSettings = ProgramSettings["start"];
@@ -67,10 +67,7 @@ export async function startAll(settings: StartSettings): Promise<Started> {
       hints: { mqttHost: shownHost(settings.mqtt.host), mqttPort: gateway.mqttPort },
     });
   });
-  const runFile: Part = {
-    start: async () => writeRunFile(dataDir, { pid: process.pid, http: http.url }),
-    stop: async () => removeRunFile(dataDir),
-  };
+  const runFile = runFilePart(dataDir, () => ({ pid: process.pid, http: http.url }), logger);
   // The gateway first: the processors ask for the log's topics, and a device waits for nothing behind the buffer.
   const stop = await startParts([log, gateway, cloud, http, runFile]);
   return { gateway, cloud, url: http.url, logger, stop };

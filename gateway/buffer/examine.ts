@@ -160,12 +160,29 @@ export async function quarantined(directory: string): Promise<readonly Quarantin
   );
 }
 
-/** Runs with a folder of its own, which is removed when the work fails, or by close(). */
+/**
+ * Runs with a folder of its own, which is removed when the work fails, or by close(): beside the store, where tables can be
+ * linked; in the system's temporary one where that cannot be written, or its disk is full, which is when people look.
+ */
 async function look(
   beside: string,
   work: (folder: string) => Promise<ExaminedBuffer>,
 ): Promise<ExaminedBuffer> {
-  const folder = await makeFolder(beside);
+  const near = await makeFolder(beside).catch(() => undefined);
+  if (near !== undefined) {
+    try {
+      return await lookIn(near, work);
+    } catch (error) {
+      if (!/No space|ENOSPC|Disk quota/i.test((error as Error).message)) throw error;
+    }
+  }
+  return await lookIn(await mkdtemp(join(tmpdir(), `${PREFIX}${process.pid}-`)), work);
+}
+
+async function lookIn(
+  folder: string,
+  work: (folder: string) => Promise<ExaminedBuffer>,
+): Promise<ExaminedBuffer> {
   try {
     const examined = await work(folder);
     const close = async () => {
@@ -180,13 +197,8 @@ async function look(
 }
 
 async function makeFolder(beside: string): Promise<string> {
-  try {
-    await removeLeftovers(beside);
-    return await mkdtemp(join(beside, `${PREFIX}${process.pid}-`));
-  } catch {
-    // Somebody else's data, or a disk that takes no writes: then everything is copied.
-    return await mkdtemp(join(tmpdir(), `${PREFIX}${process.pid}-`));
-  }
+  await removeLeftovers(beside);
+  return await mkdtemp(join(beside, `${PREFIX}${process.pid}-`));
 }
 
 async function removeLeftovers(beside: string): Promise<void> {
@@ -224,7 +236,8 @@ async function refuseLocked(directory: string, folder: string): Promise<void> {
     const store = await openStore(probe, true);
     await store.close();
   } catch (error) {
-    throw (error as BufferError).code === "in_use" ? inUse(directory) : error;
+    // What else may be wrong, a full disk for one, comes after the lock was had.
+    if ((error as BufferError).code === "in_use") throw inUse(directory);
   }
 }
 
