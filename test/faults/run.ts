@@ -132,24 +132,32 @@ const { values } = parseArgs({
     keep: { type: "boolean", default: false },
   },
 });
-// Grounds are given back when the process exits; without a handler a signal ends it before.
-for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
-  process.on(signal, () => process.exit(130));
-}
 const seed = Number(values.seed);
 const count = Number(values.count);
 const kinds = await possible(chosenKinds(values.kinds));
 const rows = new Map(kinds.map((kind) => [kind.name, emptyRow()]));
 const started = performance.now();
-console.log(`seed ${seed}, ${count} rounds of ${kinds.map((kind) => kind.name).join(", ")}`);
+let done = 0;
 let broken = 0;
-for (let i = 0; i < count; i += 1) {
-  const roundSeed = seed + i;
-  const kind = kinds[i % kinds.length];
+
+function end(): never {
+  console.log(`\n${table(rows)}\n`);
+  const minutes = ((performance.now() - started) / 60_000).toFixed(1);
+  console.log(`seed ${seed}, ${done} rounds in ${minutes} minutes, ${broken} broken`);
+  process.exit(broken === 0 && done === count ? 0 : 1);
+}
+
+// Grounds are given back when the process exits; without a handler a signal ends it before.
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, end);
+
+console.log(`seed ${seed}, ${count} rounds of ${kinds.map((kind) => kind.name).join(", ")}`);
+for (; done < count; done += 1) {
+  const roundSeed = seed + done;
+  const kind = kinds[done % kinds.length];
   if (!kind) break;
   const row = rows.get(kind.name) ?? emptyRow();
   const wrong = await round(kind, roundSeed, row);
-  console.log(`${i + 1}/${count} ${kind.name} ${wrong.length === 0 ? "kept" : "BROKEN"}`);
+  console.log(`${done + 1}/${count} ${kind.name} ${wrong.length === 0 ? "kept" : "BROKEN"}`);
   if (wrong.length === 0) continue;
   broken += 1;
   for (const one of wrong) console.log(`    ${one}`);
@@ -158,7 +166,4 @@ for (let i = 0; i < count; i += 1) {
     `    again: npm run test:faults -- --count 1 --seed ${roundSeed} --kinds ${kind.name}${short}`,
   );
 }
-console.log(`\n${table(rows)}\n`);
-const minutes = ((performance.now() - started) / 60_000).toFixed(1);
-console.log(`seed ${seed}, ${count} rounds in ${minutes} minutes, ${broken} broken`);
-process.exit(broken === 0 ? 0 : 1);
+end();
