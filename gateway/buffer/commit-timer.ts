@@ -5,13 +5,16 @@ export interface CommitTimerOptions {
   readonly windowMs: number;
   /** Between the beginnings of two commits where several callers shared the first, ms. */
   readonly paceMs: number;
+  /** How long what nobody waits for may wait for a commit that is made anyway, ms. */
+  readonly idleMs: number;
   readonly commit: () => void;
 }
 
 export class CommitTimer {
   readonly #options: CommitTimerOptions;
   #scheduled: NodeJS.Immediate | NodeJS.Timeout | undefined;
-  #soon = false;
+  /** When what is scheduled is due. */
+  #due = 0;
   #begun = 0;
   #shared = false;
 
@@ -19,22 +22,26 @@ export class CommitTimer {
     this.#options = options;
   }
 
-  /** @param enough there is a group's worth, which waits for nothing */
-  schedule(enough: boolean): void {
-    const { windowMs, paceMs, commit } = this.#options;
-    const pace = this.#shared ? this.#begun + paceMs - performance.now() : 0;
-    const wait = enough ? 0 : Math.max(windowMs, Math.ceil(pace), 0);
+  /**
+   * What is scheduled already begins no later than it would have.
+   * @param hurry `now` where there is a group's worth, `some` where somebody waits, `none` where nobody does
+   */
+  schedule(hurry: "now" | "some" | "none"): void {
+    const { windowMs, paceMs, idleMs, commit } = this.#options;
+    const now = performance.now();
+    const pace = this.#shared ? Math.ceil(this.#begun + paceMs - now) : 0;
+    const gather = hurry === "none" ? Math.max(windowMs, idleMs) : windowMs;
+    const wait = hurry === "now" ? 0 : Math.max(gather, pace, 0);
     if (this.#scheduled) {
-      // A window ends early when there is a group's worth.
-      if (wait > 0 || this.#soon) return;
+      if (now + wait >= this.#due) return;
       this.cancel();
     }
     const due = () => {
       this.#scheduled = undefined;
       commit();
     };
-    this.#soon = wait === 0;
-    this.#scheduled = this.#soon ? setImmediate(due) : setTimeout(due, wait);
+    this.#due = now + wait;
+    this.#scheduled = wait === 0 ? setImmediate(due) : setTimeout(due, wait);
   }
 
   cancel(): void {

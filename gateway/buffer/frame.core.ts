@@ -13,6 +13,7 @@ import assert from "node:assert";
 import { crc32 } from "node:zlib";
 import type { Epoch } from "../../events/ids.ts";
 import { JOURNAL_TYPES, type JournalType } from "../../events/schema.ts";
+import { viewOf } from "./level-log.core.ts";
 import type { NewEvent } from "./port.ts";
 
 /** What a frame takes beside its value. */
@@ -133,10 +134,6 @@ export interface DecodedGroup {
   readonly frames: readonly Framed[];
   /** Whether the whole group is what was written. */
   readonly intact: boolean;
-}
-
-function viewOf(group: Uint8Array): Buffer {
-  return Buffer.from(group.buffer, group.byteOffset, group.byteLength);
 }
 
 /** The frames of a group up to the first that is not what was written. */

@@ -147,6 +147,31 @@ describe("what is acknowledged, and when", () => {
   });
 });
 
+describe("releases", () => {
+  test("[SEND-1] with nothing left to send one goes with the next reading, or after a while by itself", async () => {
+    const { buffer, calls } = await started({ limits: { idleReleaseMs: 1_000_000 } });
+    await buffer.append([event("a")]);
+    const released = buffer.release(2);
+    await buffer.append([event("b")]);
+    await released;
+    expect(calls).toEqual(["write", "mark", "write", "mark"]);
+    expect(buffer.stats()).toMatchObject({ released: 2, accepted: 3 });
+    // With something left the log waits for it.
+    await buffer.append([event("c")]);
+    await buffer.release(3);
+    expect(calls.slice(4)).toEqual(["write", "mark", "write"]);
+  });
+
+  test("[SEND-1] a stop does not wait for a next reading", async () => {
+    const disk = memoryDisk();
+    const { buffer } = await started({ limits: { idleReleaseMs: 1_000_000 } }, disk);
+    const released = buffer.release(1);
+    await buffer.stop();
+    await released;
+    expect(disk.released).toBe(1);
+  });
+});
+
 describe("limits", () => {
   test("[FULL-4] beyond what may wait in memory callers are refused, by a code that says why", async () => {
     const { buffer } = await started({ capacityBytes: 2000, limits: { heldBytes: 3000 } });

@@ -129,6 +129,7 @@ export class GroupCommitBuffer implements DurableBuffer {
     this.#timer = new CommitTimer({
       windowMs: options.commitWindowMs,
       paceMs: this.#limits.paceMs,
+      idleMs: this.#limits.idleReleaseMs,
       commit: () => this.#commit(),
     });
     this.#space = new Space({ ...options, limits: this.#limits });
@@ -312,7 +313,10 @@ export class GroupCommitBuffer implements DurableBuffer {
 
   #schedule(): void {
     if (this.#writing !== undefined || this.#state !== "open") return;
-    this.#timer.schedule(this.#waiting.bytes >= this.#limits.groupBytes);
+    const { isEmpty, bytes } = this.#waiting;
+    // Where all is released that is there, the log waits for nothing but the next reading.
+    const idle = isEmpty && this.#releases.every(({ upTo }) => upTo >= this.#written);
+    this.#timer.schedule(idle ? "none" : bytes >= this.#limits.groupBytes ? "now" : "some");
   }
 
   /** @returns whether there was anything to write */

@@ -5,7 +5,7 @@
 import { type Chapters, chapterOf, newest, seedOf } from "./chapters.core.ts";
 import { summarizeGroup } from "./frame.core.ts";
 import { GroupIndex } from "./group-index.core.ts";
-import { FORMAT, readMeta, type Store, scanGroups } from "./level-store.ts";
+import { FORMAT, readMeta, type Store, scanPages } from "./level-store.ts";
 import type { ReadMark } from "./mark.ts";
 import { BufferError } from "./port.ts";
 
@@ -76,7 +76,7 @@ async function scan(
 ): Promise<number> {
   let expected: number | undefined;
   let isWhole = true;
-  for await (const [first, group] of scanGroups(store, 0)) {
+  const look = (first: number, group: Buffer) => {
     if (first !== (expected ?? Math.min(first, released + 1))) {
       tell(`records ${expected ?? released + 1} to ${first - 1} are missing`);
       isWhole = false;
@@ -89,6 +89,9 @@ async function scan(
     // After the first finding the store will be salvaged, and the index, which has no holes, is of no use.
     if (isWhole) groups.push(first, last, group.length, kind);
     expected = Math.max(expected ?? 0, last + 1);
+  };
+  for await (const page of scanPages(store, 0)) {
+    for (const [first, group] of page) look(first, group);
   }
   return expected === undefined ? released : expected - 1;
 }

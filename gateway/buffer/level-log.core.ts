@@ -27,7 +27,9 @@ export interface RawEntry {
 }
 
 export function viewOf(bytes: Uint8Array): Buffer {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  return Buffer.isBuffer(bytes)
+    ? bytes
+    : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
 /** Every entry whose structure can be followed, whatever its checksums say; the last of a batch may be cut short. */

@@ -14,6 +14,7 @@ import { crc32 } from "node:zlib";
 import { type ChainedBatch, ClassicLevel } from "classic-level";
 import { isEpoch } from "../../events/ids.ts";
 import { type Chapters, decodeChapters, encodeChapters } from "./chapters.core.ts";
+import { viewOf } from "./level-log.core.ts";
 import { BufferError, type Note } from "./port.ts";
 
 export type Store = ClassicLevel<Buffer, Buffer>;
@@ -49,7 +50,8 @@ export function groupKey(first: number): Buffer {
 /** First position of the group under a key; undefined for keys of other things. */
 export function firstOfKey(key: Uint8Array): number | undefined {
   if (key.length !== 9 || key[0] !== 0x65) return undefined;
-  const first = Number(Buffer.from(key.buffer, key.byteOffset, key.byteLength).readBigUInt64BE(1));
+  const bytes = viewOf(key);
+  const first = bytes.readUInt32BE(1) * 2 ** 32 + bytes.readUInt32BE(5);
   return Number.isSafeInteger(first) && first > 0 ? first : undefined;
 }
 
@@ -193,6 +195,14 @@ export async function* scanGroups(
   store: Store,
   from: number,
 ): AsyncGenerator<readonly [first: number, group: Buffer]> {
+  for await (const page of scanPages(store, from)) yield* page;
+}
+
+/** The same by the page: a start with a million groups waits a million times less. */
+export async function* scanPages(
+  store: Store,
+  from: number,
+): AsyncGenerator<readonly (readonly [first: number, group: Buffer])[]> {
   const iterator = store.iterator({
     gte: from > 0 ? groupKey(from) : EVENTS_BEGIN,
     lt: EVENTS_END,
@@ -205,10 +215,12 @@ export async function* scanGroups(
     for (;;) {
       const entries = await iterator.nextv(1000);
       if (entries.length === 0) return;
+      const page: (readonly [number, Buffer])[] = [];
       for (const [key, value] of entries) {
         const first = firstOfKey(key);
-        if (first !== undefined) yield [first, value];
+        if (first !== undefined) page.push([first, value]);
       }
+      yield page;
     }
   } finally {
     await iterator.close();

@@ -21,7 +21,7 @@ function levelBuffer(root: string, options: Partial<LevelBufferOptions> = {}) {
     policy: "refuse",
     freeFloorBytes: 0,
     commitWindowMs: 0,
-    limits: { reopenDelayMs: 1 },
+    limits: { reopenDelayMs: 1, idleReleaseMs: 0 },
     ...options,
   });
 }

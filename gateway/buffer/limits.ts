@@ -18,6 +18,11 @@ export interface Limits {
    * few it serves: without a pace a busy buffer writes as often as the disk lets it, for a millisecond that nobody notices.
    */
   readonly paceMs: number;
+  /**
+   * How long a release waits for the next group when nothing is left to send, ms. Nobody waits for it then, and a commit
+   * of its own for each batch would double what an idle link writes to the card.
+   */
+  readonly idleReleaseMs: number;
   /** What a buffer may hold although the disk is below its floor: enough to keep forwarding alive. */
   readonly floorRoomBytes: number;
 }
@@ -32,5 +37,6 @@ export const LIMITS: Limits = {
   usageIntervalMs: 2000,
   reopenDelayMs: 1000,
   paceMs: 2,
+  idleReleaseMs: 200,
   floorRoomBytes: 4 * MiB,
 };

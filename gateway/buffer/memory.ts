@@ -37,7 +37,7 @@ export class MemoryBuffer extends GroupCommitBuffer {
       freeFloorBytes: options.freeFloorBytes ?? 0,
       commitWindowMs: options.commitWindowMs ?? 0,
       stamp,
-      limits: { reopenDelayMs: 1, usageIntervalMs: 1_000_000, ...limits },
+      limits: { reopenDelayMs: 1, idleReleaseMs: 0, usageIntervalMs: 1_000_000, ...limits },
     });
     this.storage = storage;
   }

@@ -16,7 +16,12 @@ import { MemoryBuffer, memoryDisk } from "./memory.ts";
 import { BufferError, type DurableBuffer, type FullPolicy } from "./port.ts";
 
 const ALL = { events: 1_000_000, bytes: Number.POSITIVE_INFINITY };
-const LIMITS = { reopenDelayMs: 1, usageIntervalMs: 1_000_000, compactBytes: 2000 };
+const LIMITS = {
+  reopenDelayMs: 1,
+  idleReleaseMs: 0,
+  usageIntervalMs: 1_000_000,
+  compactBytes: 2000,
+};
 
 type Step =
   | { readonly do: "append"; readonly sizes: readonly number[] }

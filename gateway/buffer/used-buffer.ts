@@ -33,6 +33,7 @@ export function bufferIn(root: string, createIfMissing = false): LevelBuffer {
     policy: "refuse",
     freeFloorBytes: 0,
     commitWindowMs: 0,
+    limits: { idleReleaseMs: 0 },
   });
 }
 
