@@ -8,25 +8,13 @@
  * Source: LevelDB 1.20, db/version_edit.cc (tags), doc/log_format.md (records with masked CRC-32C).
  */
 import { varint, viewOf } from "./level-log.core.ts";
+import { crc32c, unmasked } from "./level-sound.core.ts";
 
 const BLOCK_BYTES = 32 * 1024;
 const RECORD_HEADER_BYTES = 7;
 const FULL = 1;
 const FIRST = 2;
 const LAST = 4;
-
-const CRC32C_TABLE = Uint32Array.from({ length: 256 }, (_, byte) => {
-  let crc = byte;
-  for (let bit = 0; bit < 8; bit += 1) crc = crc & 1 ? (crc >>> 1) ^ 0x82f63b78 : crc >>> 1;
-  return crc;
-});
-
-function maskedCrc32c(bytes: Uint8Array): number {
-  let crc = ~0;
-  for (const byte of bytes) crc = (CRC32C_TABLE[(crc ^ byte) & 0xff] as number) ^ (crc >>> 8);
-  const value = ~crc >>> 0;
-  return (((value >>> 15) | (value << 17)) + 0xa282ead8) >>> 0;
-}
 
 /** @returns the number from which on files may be made anew; 0 where nothing of the MANIFEST can be read */
 export function nextFileNumber(manifest: Uint8Array): number {
@@ -45,7 +33,8 @@ function* intactRecords(log: Buffer): Generator<Buffer> {
       const type = log[at + 6] as number;
       const content = at + RECORD_HEADER_BYTES;
       if (type < FULL || type > LAST || content + length > end) return;
-      if (log.readUInt32LE(at) !== maskedCrc32c(log.subarray(at + 6, content + length))) return;
+      const crc = crc32c(log, at + 6, content + length);
+      if (unmasked(log.readUInt32LE(at)) !== crc) return;
       if (type === FULL || type === FIRST) parts = [];
       parts.push(log.subarray(content, content + length));
       if (type === FULL || type === LAST) yield Buffer.concat(parts);
