@@ -29,6 +29,9 @@ const SETTINGS = { TIDEGATE_HEARTBEAT_INTERVAL_MS: "86400000" };
 export const OWN_EVENTS_A_START = 4;
 
 const DRAIN_MS = 60_000;
+/** Without an acknowledgement for so long, under thousands a second, ms. */
+const STILL_MS = 400;
+const STILL_WITHIN_MS = 20_000;
 
 export class Rig {
   readonly publisher: Publisher;
@@ -92,6 +95,24 @@ export class Rig {
       await this.publisher.settle(withinMs);
     } catch (error) {
       throw this.#withOutput(error as Error);
+    }
+  }
+
+  /**
+   * Until no reading was acknowledged for a while; those that were on their way may still come. Whether one was acknowledged
+   * falsely is the oracle's to say. @param again done before each look
+   */
+  async standsStill(again: () => void = () => {}): Promise<void> {
+    const deadline = performance.now() + STILL_WITHIN_MS;
+    for (;;) {
+      again();
+      const before = this.publisher.acknowledged;
+      await pause(STILL_MS);
+      if (this.publisher.acknowledged === before) return;
+      if (performance.now() > deadline) {
+        const error = new Error(`readings are acknowledged for ${STILL_WITHIN_MS} ms`);
+        throw this.#withOutput(error);
+      }
     }
   }
 

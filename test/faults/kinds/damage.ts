@@ -31,7 +31,7 @@ export const damage: Kind = {
     const before = ground.path("before");
     cpSync(dataDir, before, { recursive: true });
 
-    const faults = short ? 5 : 25;
+    const faults = short ? 3 : 25;
     const verdicts: Verdict[] = [];
     for (let i = 0; i < faults; i += 1) {
       if (i > 0) putBack(before, dataDir);

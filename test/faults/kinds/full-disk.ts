@@ -5,18 +5,12 @@
 import { execFileSync } from "node:child_process";
 import { mkdirSync, rmSync, statfsSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { setTimeout as pause } from "node:timers/promises";
 import { Bystander } from "../bystander.ts";
 import { between, type Kind, oneOf } from "../kind.ts";
-import type { Publisher } from "../publisher.ts";
 import { MODES, Rig } from "../rig.ts";
 
 /** Room for the log and the processors' states beside the buffer, with the free space that the gateway wants to keep. */
 const MEGABYTES = 256;
-
-/** Without an acknowledgement for so long, under thousands a second, ms. */
-const STILL_MS = 400;
-const STILL_WITHIN_MS = 20_000;
 
 export const fullDisk: Kind = {
   name: "full-disk",
@@ -36,7 +30,7 @@ export const fullDisk: Kind = {
       const filler = join(disk, "filler");
       // A few pages may be left: the write that fails is another one each time.
       const rest = between(random, 0, 20) * 4096;
-      await standsStill(rig.publisher, () => fill(disk, filler, rest));
+      await rig.standsStill(() => fill(disk, filler, rest));
       await rig.answers();
       await bystander.isServed();
       const killed = random() < 0.3;
@@ -53,20 +47,6 @@ export const fullDisk: Kind = {
     return { faults, verdicts: [await rig.judge()] };
   },
 };
-
-/** Until no reading was acknowledged for a while: otherwise nothing was struck. */
-async function standsStill(publisher: Publisher, again: () => void): Promise<void> {
-  const deadline = performance.now() + STILL_WITHIN_MS;
-  for (;;) {
-    again();
-    const before = publisher.acknowledged;
-    await pause(STILL_MS);
-    if (publisher.acknowledged === before) return;
-    if (performance.now() > deadline) {
-      throw new Error(`the disk is full and readings are acknowledged for ${STILL_WITHIN_MS} ms`);
-    }
-  }
-}
 
 /** Takes what is free but the given rest, and keeps taking: what others give back at once is taken too. */
 function fill(disk: string, filler: string, rest: number): void {

@@ -12,7 +12,7 @@ export const kill: Kind = {
     mkdirSync(dataDir);
     const rig = new Rig({ ground, dataDir, mode: oneOf(random, MODES) });
     await rig.start();
-    const faults = short ? 3 : between(random, 3, 10);
+    const faults = short ? 2 : between(random, 3, 10);
     for (let i = 0; i < faults; i += 1) {
       await rig.publishing(between(random, 1, 1500));
       // At any moment within a group commit, not always right behind an acknowledgement.
