@@ -125,9 +125,8 @@ export class Forwarder implements SinkSource {
       } catch (error) {
         const passing = error instanceof BufferError && error.code !== "closed";
         if (!passing) throw error;
-        // A damaged record stops forwarding where it stands, loudly: sending past it would hide a loss.
-        const level = error.code === "damaged" ? "error" : "debug";
-        this.#options.logger[level]({ reason: error.message }, "waiting for the buffer");
+        // The buffer itself says loudly what is wrong with it, and comes back whole.
+        this.#options.logger.debug({ reason: error.message }, "waiting for the buffer");
         await pause(BUFFER_RETRY_MS, undefined, { signal });
       }
     }
