@@ -54,6 +54,9 @@ export async function removeDirectory(directory: string): Promise<void> {
   await rm(directory, { recursive: true, force: true });
 }
 
+/** With less left than this a copy of the log could take the room that LevelDB needs to open the store. */
+const COPY_ROOM_BYTES = 32 * 1024 * 1024;
+
 /**
  * Secures a store as it is: tables are hard-linked, because LevelDB never changes them, and takes no number twice that
  * its MANIFEST knows of; everything else is copied. On disk when it resolves, whole or not there at all. Where the disk
@@ -64,12 +67,13 @@ export async function secureCopy(from: string, to: string): Promise<void> {
   await removeDirectory(making);
   await mkdir(making, { recursive: true });
   const next = await nextFile(from);
+  const tight = (await freeBytes(dirname(to))) < COPY_ROOM_BYTES;
+  const linked = tight ? /^\d+\.(ldb|sst|log)$/ : /^\d+\.(ldb|sst)$/;
   for (const name of await readdir(from)) {
     // The lock is a file that says nothing, and LevelDB's own notes are of no use.
     if (name === "LOCK" || name === "LOG" || name === "LOG.old") continue;
     const [source, target] = [join(from, name), join(making, name)];
-    if (/^\d+\.(ldb|sst)$/.test(name) && Number.parseInt(name, 10) < next)
-      await linkOrCopy(source, target);
+    if (linked.test(name) && Number.parseInt(name, 10) < next) await linkOrCopy(source, target);
     else await copyOrLink(source, target);
   }
   await syncDirectory(making);
