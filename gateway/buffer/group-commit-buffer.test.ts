@@ -75,6 +75,17 @@ describe("what is acknowledged, and when", () => {
     },
   );
 
+  test("[FAIL-1] of a torn write the part that a salvage saved is not stored again", async () => {
+    const { buffer, storage } = await started();
+    storage.failures.push("torn");
+    const texts = ["a", "b", "c", "d", "e"];
+    const told = texts.map(async (text) => (await buffer.append([event(text)])).to);
+    expect(await Promise.all(told)).toEqual([2, 3, 4, 5, 6]);
+    expect(values(await buffer.read(0, ALL))).toEqual(
+      texts.map((text) => event(text).value.toString()),
+    );
+  });
+
   test("[FAIL-1] after a failed mark nobody is told anything before the store was opened again", async () => {
     const { buffer, calls, storage } = await started();
     storage.failMarks = 1;

@@ -47,6 +47,7 @@ import {
   type SequenceRange,
   type Waiter,
 } from "./port.ts";
+import { eventsStored, type Group, type Releasing, sameEvent } from "./settle.ts";
 import { Space } from "./space.ts";
 import type { Change, GroupStorage, Opened } from "./storage.ts";
 import { type Item, WaitingRoom } from "./waiting-room.ts";
@@ -67,25 +68,10 @@ export interface GroupCommitOptions {
 
 const NO_NOTES: readonly Note[] = [];
 
-interface Releasing {
-  readonly upTo: number;
-  resolve(): void;
-  reject(error: BufferError): void;
-}
-
 /** A run of groups that give way, and the group that declares them lost. */
 interface Drop {
   readonly run: DroppedRun;
   readonly group: Buffer;
-}
-
-/** A group between the moment that it was taken and the moment that its callers know. */
-interface Group {
-  readonly first: number;
-  readonly last: number;
-  readonly bytes: number;
-  readonly items: readonly Item[];
-  readonly releases: readonly Releasing[];
 }
 
 export class GroupCommitBuffer implements DurableBuffer {
@@ -514,7 +500,9 @@ export class GroupCommitBuffer implements DurableBuffer {
     for (;;) {
       try {
         await this.#storage.close(false);
-        this.#adopt(await this.#storage.open());
+        const opened = await this.#storage.open();
+        this.#adopt(opened);
+        await this.#settle(opened);
         break;
       } catch (error) {
         this.#trouble = (error as Error).message;
@@ -529,7 +517,6 @@ export class GroupCommitBuffer implements DurableBuffer {
     }
     this.#state = "open";
     this.#trouble = undefined;
-    this.#settle();
     this.#options.logger?.info({ accepted: this.#confirmed }, "the buffer is open again");
     this.#changes.emit("changed");
     this.#schedule();
@@ -550,24 +537,37 @@ export class GroupCommitBuffer implements DurableBuffer {
     );
   }
 
-  /** What was under way when the store failed: told where the store has it, else written again. */
-  #settle(): void {
+  /**
+   * What was under way when the store failed: told where the store has it, else written again. A salvage may have saved
+   * a part of a group, in groups of another shape, so each event is looked for in its place.
+   * @throws where the store cannot be read; everything is then still under way
+   */
+  async #settle(opened: Opened): Promise<void> {
     const groups = [...this.#unconfirmed, ...(this.#failed ? [this.#failed] : [])];
+    const stored = await Promise.all(
+      groups.map(({ first, last }) => eventsStored(this.#storage, opened, first, last)),
+    );
     this.#unconfirmed = [];
     this.#failed = undefined;
     const again: Item[] = [];
     const releases: Releasing[] = [];
-    for (const group of groups) {
-      const found = this.#groups.at(this.#groups.find(group.first));
-      const kept =
-        group.last >= group.first &&
-        found?.first === group.first &&
-        found.last === group.last &&
-        found.kind === "events" &&
-        found.bytes === group.bytes;
+    for (const [i, group] of groups.entries()) {
       releases.push(...group.releases);
-      if (kept) this.#tell({ ...group, releases: [] });
-      else again.push(...group.items);
+      const found = stored[i] ?? new Map<number, NewEvent>();
+      const whole = group.last >= group.first && found.size === group.last - group.first + 1;
+      let position = group.first - 1;
+      for (const item of group.items) {
+        const begin = position + 1;
+        position += item.events.length;
+        const kept =
+          item.events.length === 0
+            ? whole
+            : item.events.every((event, at) => sameEvent(event, found.get(begin + at)));
+        if (!kept) again.push(item);
+        else if (!item.waiter.gone) {
+          item.waiter.stored(position - chapterOf(this.#chapters, position).base);
+        }
+      }
     }
     for (const release of [...releases, ...this.#releases.splice(0)]) {
       if (release.upTo <= this.#released) release.resolve();

@@ -10,12 +10,12 @@
  *
  * Format 1 had `epoch` in the place of `chapters`, and meta values without a checksum; it is read, and rewritten as 2.
  */
-import { crc32 } from "node:zlib";
 import { type ChainedBatch, ClassicLevel } from "classic-level";
 import { isEpoch } from "../../events/ids.ts";
 import { type Chapters, decodeChapters, encodeChapters } from "./chapters.core.ts";
 import { viewOf } from "./level-log.core.ts";
 import { BufferError, type Note } from "./port.ts";
+import { sealed, unsealed } from "./sealed.core.ts";
 
 export type Store = ClassicLevel<Buffer, Buffer>;
 type Batch = ChainedBatch<Store, Buffer, Buffer>;
@@ -33,6 +33,8 @@ const STORE_OPTIONS = {
   maxFileSize: 1024 * 1024,
   maxOpenFiles: 64,
   cacheSize: 1024 * 1024,
+  // Each key stands whole in its table, so that damage to one entry hides none behind it from a salvage.
+  blockRestartInterval: 1,
 } as const;
 
 export const FORMAT = 2;
@@ -57,20 +59,6 @@ export function firstOfKey(key: Uint8Array): number | undefined {
 
 const metaKey = (name: string) => Buffer.from(`m${name}`);
 const noteKey = (key: string) => Buffer.from(`n${key}`);
-
-/** A value with the checksum of its key and itself before it. */
-function sealed(key: Buffer, value: Uint8Array): Buffer {
-  const out = Buffer.allocUnsafe(4 + value.length);
-  out.writeUInt32LE(crc32(value, crc32(key)));
-  out.set(value, 4);
-  return out;
-}
-
-export function unsealed(key: Buffer, value: Buffer): Buffer | undefined {
-  if (value.length < 4) return undefined;
-  const content = value.subarray(4);
-  return value.readUInt32LE() === crc32(content, crc32(key)) ? content : undefined;
-}
 
 /** @throws BufferError `in_use`, `unavailable`; `damaged` where LevelDB cannot make sense of the directory */
 export async function openStore(directory: string, createIfMissing: boolean): Promise<Store> {

@@ -13,6 +13,7 @@
  * reading can begin, and begin again after damage.
  */
 import { type RawEntry, varint, viewOf } from "./level-log.core.ts";
+import { unsealed } from "./sealed.core.ts";
 
 /** What LevelDB adds to a key: 7 bytes of order, 1 of kind. */
 const KEY_TAIL_BYTES = 8;
@@ -49,6 +50,10 @@ export function* tableEntries(table: Uint8Array): Generator<RawEntry> {
   }
 }
 
+const META_NAMES: ReadonlySet<string> = new Set(
+  ["format", "epoch", "chapters", "released", "clean"].map((name) => `m${name}`),
+);
+
 /** An entry that could begin here: its key is one of ours, whole or continuing the one before. */
 function entryAt(bytes: Buffer, at: number, before: Buffer | undefined): Entry | undefined {
   const shared = varint(bytes, at);
@@ -65,18 +70,24 @@ function entryAt(bytes: Buffer, at: number, before: Buffer | undefined): Entry |
   const key =
     shared.value === 0 ? own : Buffer.concat([before?.subarray(0, shared.value) ?? own, own]);
   const kind = key[key.length - KEY_TAIL_BYTES];
-  if (!isOurs(key) || (kind !== 0 && kind !== 1)) return undefined;
+  if (kind !== 0 && kind !== 1) return undefined;
   const end = content + length.value;
   // The value of a cut table is given as far as it goes.
-  return { key, value: bytes.subarray(content, end), end };
+  const value = bytes.subarray(content, end);
+  const name = key.subarray(0, -KEY_TAIL_BYTES);
+  return isOurs(name, kind === 1 ? value : undefined) ? { key, value, end } : undefined;
 }
 
-function isOurs(key: Buffer): boolean {
-  const name = key.length - KEY_TAIL_BYTES;
-  if (key[0] === 0x6d || key[0] === 0x6e) {
-    // Names and client ids are text: no control characters.
-    return key.subarray(0, name).every((byte) => byte >= 0x20);
-  }
+/**
+ * Whether a key is one of ours, with its value or as a deletion. Strict, because what is taken for an entry is passed over
+ * as a whole: a checksum between two blocks that looked like a short entry hid the group behind it.
+ */
+function isOurs(key: Buffer, value: Buffer | undefined): boolean {
   // Positions stay below 2^53, so the first byte of one is zero.
-  return key[0] === 0x65 && name === 9 && key[1] === 0;
+  if (key[0] === 0x65) return key.length === 9 && key[1] === 0;
+  if (key[0] === 0x6d) return META_NAMES.has(key.toString("latin1"));
+  if (key[0] !== 0x6e) return false;
+  return value
+    ? unsealed(key, value) !== undefined
+    : key.length > 4 && key.every((byte) => byte >= 0x20);
 }

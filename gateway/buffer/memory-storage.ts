@@ -6,7 +6,7 @@ import assert from "node:assert";
 import type { Epoch } from "../../events/ids.ts";
 import type { Stamp } from "../../events/schema.ts";
 import { type Chapters, newest, seedOf } from "./chapters.core.ts";
-import { encodeGroup, frameBytes, summarizeGroup } from "./frame.core.ts";
+import { decodeGroup, encodeGroup, frameBytes, summarizeGroup } from "./frame.core.ts";
 import { GroupIndex } from "./group-index.core.ts";
 import { epochEvent } from "./own-events.ts";
 import { BufferError } from "./port.ts";
@@ -31,8 +31,11 @@ export interface MemoryStorageOptions {
   readonly diskBytes?: number;
 }
 
-/** How a write fails: `lost` leaves the disk as it was, `kept` has it all and fails only in telling so. */
-export type Failure = "lost" | "kept";
+/**
+ * How a write fails: `lost` leaves the disk as it was, `kept` has it all and fails only in telling so; of a `torn` one a salvage
+ * has found the first half of its events, and put each into a group of its own.
+ */
+export type Failure = "lost" | "kept" | "torn";
 
 export class MemoryStorage implements GroupStorage {
   readonly disk: MemoryDisk;
@@ -96,10 +99,22 @@ export class MemoryStorage implements GroupStorage {
     this.calls.push("write");
     if (this.#cut) return await new Promise(() => undefined);
     const failure = this.calls.length === this.failCall ? "lost" : this.failures.shift();
-    if (failure !== "lost") this.#apply(change);
+    if (failure !== "lost") this.#apply(failure === "torn" ? this.#torn(change) : change);
     if (failure === undefined) return;
     this.#broken = true;
     throw new Error("the disk refused a write: planted");
+  }
+
+  #torn(change: Change): Change {
+    const put = change.put.flatMap(({ first, group }) => {
+      const seed = this.#seed(first);
+      const { frames } = decodeGroup(first, seed, group);
+      return frames.slice(0, Math.ceil(frames.length / 2)).map((frame) => ({
+        first: frame.position,
+        group: encodeGroup(frame.position, seed, [frame], frameBytes(frame)),
+      }));
+    });
+    return { ...change, put };
   }
 
   async confirm(accepted: number): Promise<void> {

@@ -32,11 +32,11 @@ import {
   removeGroup,
   type Store,
   scanGroups,
-  unsealed,
 } from "./level-store.ts";
 import { tableEntries } from "./level-table.core.ts";
 import type { ReadMark } from "./mark.ts";
 import { epochEvent, lossEvent } from "./own-events.ts";
+import { unsealed } from "./sealed.core.ts";
 
 export interface SalvageOptions {
   /** Directories of damaged files; missing ones are passed over. */
