@@ -34,17 +34,17 @@ interface Started {
   readonly startMs: number;
 }
 
-/** The built program, with a log that nobody answers for and room for what waits. */
+/** The built program as its command starts it, with a log that nobody answers for and room for what waits. */
 async function startGateway(directory: string): Promise<Started> {
   const port = await freePort();
   const args = [
-    join(root, "dist", "cli", "main.js"),
+    join(root, "bin", "tidegate.mjs"),
     ...["gateway", "--brokers", "127.0.0.1:1", "--data-dir", directory],
     ...["--mqtt-port", String(port), "--http-port", "0"],
   ];
   const env = { ...process.env, TIDEGATE_BUFFER_CAPACITY_BYTES: String(16 * 1024 ** 3) };
   const begun = performance.now();
-  const child = spawn(process.execPath, ["--enable-source-maps", ...args], {
+  const child = spawn(process.execPath, args, {
     stdio: ["ignore", "ignore", "pipe"],
     env,
   });

@@ -39,8 +39,16 @@ export function newest(chapters: Chapters): Chapter {
   return last;
 }
 
+/** Computed once: a start asks for each of a million groups. */
+const seeds = new WeakMap<Chapter, number>();
+
 export function seedOf(chapter: Chapter): number {
-  return chapter.format === 1 ? FORMAT_1_SEED : frameSeed(chapter.epoch);
+  let seed = seeds.get(chapter);
+  if (seed === undefined) {
+    seed = chapter.format === 1 ? FORMAT_1_SEED : frameSeed(chapter.epoch);
+    seeds.set(chapter, seed);
+  }
+  return seed;
 }
 
 /** With a new epoch behind the position, without those that end at or below what is released. */
