@@ -50,6 +50,18 @@ export async function moveDirectory(from: string, to: string): Promise<void> {
   await syncDirectory(dirname(to));
 }
 
+/**
+ * Gone at once: a power cut leaves the directory as it was or none of that name, and never a part of it, which would be
+ * taken for all there was.
+ */
+export async function removeWhole(directory: string): Promise<void> {
+  if (!(await exists(directory))) return;
+  const junk = `${directory}.gone`;
+  await removeDirectory(junk);
+  await moveDirectory(directory, junk);
+  await removeDirectory(junk);
+}
+
 export async function removeDirectory(directory: string): Promise<void> {
   await rm(directory, { recursive: true, force: true });
 }
@@ -69,7 +81,10 @@ export async function secureCopy(from: string, to: string): Promise<void> {
   const next = await nextFile(from);
   const tight = (await freeBytes(dirname(to))) < COPY_ROOM_BYTES;
   const linked = tight ? /^\d+\.(ldb|sst|log)$/ : /^\d+\.(ldb|sst)$/;
-  for (const name of await readdir(from)) {
+  for (const entry of await readdir(from, { withFileTypes: true })) {
+    const { name } = entry;
+    // What is no file is none of ours: lost+found, a pipe, a link that leads nowhere.
+    if (!entry.isFile()) continue;
     // The lock is a file that says nothing, and LevelDB's own notes are of no use.
     if (name === "LOCK" || name === "LOG" || name === "LOG.old") continue;
     const [source, target] = [join(from, name), join(making, name)];

@@ -129,7 +129,10 @@ export class GroupCommitBuffer implements DurableBuffer {
       this.#adopt(await this.#storage.open());
       this.#state = "open";
     } catch (error) {
-      if (!passing(error)) throw error;
+      if (!passing(error)) {
+        await this.#storage.end();
+        throw error;
+      }
       this.#fail(error as Error);
     }
     await this.#space.start(() => this.#schedule());
@@ -153,6 +156,7 @@ export class GroupCommitBuffer implements DurableBuffer {
     const clean = this.#state === "open";
     this.#state = "closed";
     await this.#storage.close(clean);
+    await this.#storage.end();
     this.#changes.emit("changed");
   }
 

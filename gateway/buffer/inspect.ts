@@ -40,10 +40,9 @@ export async function inspectStore(store: Store, mark: ReadMark | undefined): Pr
   let chapters: Chapters | undefined;
   let released = 0;
   let accepted = 0;
-  let clean: number | undefined;
   try {
     const meta = await readMeta(store);
-    ({ format, chapters, clean } = meta);
+    ({ format, chapters } = meta);
     if (format !== undefined && format > FORMAT) {
       throw new BufferError(
         "format",
@@ -61,7 +60,7 @@ export async function inspectStore(store: Store, mark: ReadMark | undefined): Pr
     tell(`LevelDB cannot read it: ${(error as Error).message}`);
   }
   if (mark && chapters) compare(mark, chapters, { accepted, released }, tell);
-  const lost = !mark && format === FORMAT && clean !== accepted;
+  const lost = !mark && format === FORMAT;
   const renew = lost ? "salvage" : mark?.copied ? "restored" : undefined;
   return { format, chapters, released, accepted, groups, damage, renew };
 }

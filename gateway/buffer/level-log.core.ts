@@ -49,15 +49,14 @@ function* batches(log: Buffer): Generator<Buffer> {
     for (let at = block; at + RECORD_HEADER_BYTES <= end; ) {
       const length = log.readUInt16LE(at + 4);
       const type = log[at + 6] as number;
-      // What does not look like a record hides the rest of its block; the next block begins with one again.
-      if (type < FULL || type > LAST) break;
       const content = at + RECORD_HEADER_BYTES;
-      const bytes = log.subarray(content, Math.min(content + length, end));
+      // Zeros are the rest of a block, and a length beyond it hides the rest; the next block begins with a record again.
+      if (length === 0 && type === 0) break;
       const begins = type === FULL || type === FIRST;
       if (begins && parts.length > 0) yield finish();
-      // Without its beginning a batch has no keys.
-      if (begins || parts.length > 0) parts.push(bytes);
-      if ((type === FULL || type === LAST) && parts.length > 0) yield finish();
+      // Whatever the type of a record says: it may be what is damaged, and the entries must prove themselves.
+      parts.push(log.subarray(content, Math.min(content + length, end)));
+      if (type === FULL || type === LAST) yield finish();
       at = content + length;
     }
   }

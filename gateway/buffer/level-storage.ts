@@ -4,6 +4,7 @@
  * Beside each other in the gateway's data directory:
  *   buffer/             the LevelDB store (level-store.ts)
  *   buffer.mark         how far was acknowledged (mark.ts), written after each synced change and before its acknowledgements
+ *   buffer.lock/        held by the process that has the buffer, from before it looks at anything (directory-lock.ts)
  *   buffer.secured/     the store as it was before this start opened it; gone once it was found whole
  *   buffer.salvaged/    a new store, made of a damaged one, about to take its place
  *   buffer.quarantine/  damaged originals, the newest few, for whoever wants to look
@@ -15,7 +16,7 @@
  * one. At every step a power cut leaves either the old state or one that the next start can finish.
  */
 import assert from "node:assert";
-import { mkdir, readdir } from "node:fs/promises";
+import { copyFile, mkdir, readdir } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import type { Epoch } from "../../events/ids.ts";
 import type { EpochReason, Stamp } from "../../events/schema.ts";
@@ -26,9 +27,11 @@ import {
   freeBytes,
   moveDirectory,
   removeDirectory,
+  removeWhole,
   secureCopy,
   syncDirectory,
 } from "./directories.ts";
+import { DirectoryLock } from "./directory-lock.ts";
 import { encodeGroup, frameBytes } from "./frame.core.ts";
 import type { GroupIndex } from "./group-index.core.ts";
 import { type Inspection, inspectStore } from "./inspect.ts";
@@ -74,12 +77,13 @@ const READ_ERRORS = 3;
 export function besideStore(directory: string): Readonly<Record<Beside, string>> {
   return {
     mark: `${directory}.mark`,
+    lock: `${directory}.lock`,
     secured: `${directory}.secured`,
     salvaged: `${directory}.salvaged`,
     quarantine: `${directory}.quarantine`,
   };
 }
-type Beside = "mark" | "secured" | "salvaged" | "quarantine";
+type Beside = "mark" | "lock" | "secured" | "salvaged" | "quarantine";
 
 interface Live {
   readonly store: Store;
@@ -92,12 +96,14 @@ interface Live {
 export class LevelStorage implements GroupStorage {
   readonly #options: LevelStorageOptions;
   readonly #paths: Readonly<Record<Beside, string>>;
+  readonly #lock: DirectoryLock;
   #live: Live | undefined;
   #readErrors = 0;
 
   constructor(options: LevelStorageOptions) {
     this.#options = options;
     this.#paths = besideStore(options.directory);
+    this.#lock = new DirectoryLock(this.#paths.lock);
   }
 
   async open(): Promise<Opened> {
@@ -155,10 +161,6 @@ export class LevelStorage implements GroupStorage {
     this.#live = undefined;
     try {
       if (clean) {
-        // So that a start without the mark can tell that nothing is missing.
-        const batch = live.store.batch();
-        putMeta(batch, { clean: live.accepted });
-        await batch.write({ sync: true });
         const { chapters, accepted, released } = live;
         await live.mark.write({ chapters, accepted, released });
       }
@@ -166,6 +168,10 @@ export class LevelStorage implements GroupStorage {
       await live.mark.close();
       await live.store.close();
     }
+  }
+
+  async end(): Promise<void> {
+    await this.#lock.release();
   }
 
   #opened(): Live {
@@ -176,6 +182,7 @@ export class LevelStorage implements GroupStorage {
   async #openWhole(): Promise<Opened> {
     const { directory, createIfMissing } = this.#options;
     await mkdir(dirname(directory), { recursive: true });
+    await this.#lock.acquire();
     await this.#finishMove();
     const mark = await MarkFile.read(this.#paths.mark);
     const there = await holdsStore(directory);
@@ -192,8 +199,6 @@ export class LevelStorage implements GroupStorage {
       } catch (error) {
         await store?.close();
         store = undefined;
-        // Of a store that another process has open there is nothing to secure.
-        if ((error as BufferError).code === "in_use") await removeDirectory(this.#paths.secured);
         if (!this.#isDamage(error as BufferError)) throw error;
         return await this.#salvage(mark, evidence, [(error as Error).message]);
       }
@@ -228,13 +233,15 @@ export class LevelStorage implements GroupStorage {
     return await this.#adopt(store, found, undefined);
   }
 
-  /** @returns where the files are that nobody has touched since they were last written */
-  async #secure(there: boolean): Promise<string> {
+  /**
+   * @returns where the files of the store are to be found: as they were before anybody opened it, and as they are. One
+   *   that is secured already is of a start that did not come to its end; what is newer stands in the store itself.
+   */
+  async #secure(there: boolean): Promise<readonly string[]> {
     const { directory } = this.#options;
     const { secured } = this.#paths;
-    // One that is there already is of a start that did not come to its end: nothing was accepted since.
     if (there && !(await exists(secured))) await secureCopy(directory, secured);
-    return secured;
+    return [secured, directory];
   }
 
   /**
@@ -263,12 +270,12 @@ export class LevelStorage implements GroupStorage {
       if (renew) {
         ({ chapters, accepted } = this.#renew(batch, chapters, accepted, released, groups, renew));
       }
-      putMeta(batch, { format: FORMAT, chapters, released, clean: null });
+      putMeta(batch, { format: FORMAT, chapters, released });
       await batch.write({ sync: true });
       mark = await MarkFile.open(this.#paths.mark);
       await mark.write({ chapters, accepted, released });
       await syncDirectory(dirname(this.#options.directory));
-      await removeDirectory(this.#paths.secured);
+      await removeWhole(this.#paths.secured);
     } catch (error) {
       await mark?.close();
       await store.close();
@@ -302,7 +309,7 @@ export class LevelStorage implements GroupStorage {
 
   async #salvage(
     mark: ReadMark | undefined,
-    evidence: string,
+    evidence: readonly string[],
     found: readonly string[],
   ): Promise<Opened> {
     const { directory, makeEpoch, stamp } = this.#options;
@@ -310,7 +317,7 @@ export class LevelStorage implements GroupStorage {
     await removeDirectory(making);
     const reason = mark?.copied ? "restored" : "salvage";
     const result = await salvage({
-      evidence: [evidence],
+      evidence,
       target: making,
       mark,
       reason,
@@ -333,20 +340,36 @@ export class LevelStorage implements GroupStorage {
    */
   async #finishMove(): Promise<string | undefined> {
     const { directory } = this.#options;
-    const { salvaged, secured, quarantine } = this.#paths;
+    const { salvaged, secured } = this.#paths;
     if (!(await exists(salvaged))) return undefined;
+    if (!(await isWholeStore(salvaged))) {
+      // Not one of ours: the store that is there is worth more.
+      await removeDirectory(salvaged);
+      return undefined;
+    }
+    const kept = await this.#quarantine([secured, directory]);
+    await moveDirectory(salvaged, directory);
+    return kept;
+  }
+
+  /** Keeps directories aside, the first of them as the original and others within it, and the mark that goes with them. */
+  async #quarantine(directories: readonly string[]): Promise<string | undefined> {
+    const { quarantine, mark } = this.#paths;
     let kept: string | undefined;
-    if (await exists(secured)) {
-      await mkdir(quarantine, { recursive: true });
-      const old = (await readdir(quarantine)).map(Number).filter(Number.isInteger);
-      kept = join(quarantine, String(Math.max(0, ...old) + 1));
-      await moveDirectory(secured, kept);
-      for (const number of old.sort((a, b) => b - a).slice(QUARANTINES - 1)) {
-        await removeDirectory(join(quarantine, String(number)));
+    for (const each of directories) {
+      if (!(await exists(each))) continue;
+      if (kept) await moveDirectory(each, join(kept, "opened"));
+      else {
+        await mkdir(quarantine, { recursive: true });
+        const old = (await readdir(quarantine)).map(Number).filter(Number.isInteger);
+        kept = join(quarantine, String(Math.max(0, ...old) + 1));
+        await moveDirectory(each, kept);
+        await copyFile(mark, join(kept, "mark")).catch(() => undefined);
+        for (const number of old.sort((a, b) => b - a).slice(QUARANTINES - 1)) {
+          await removeDirectory(join(quarantine, String(number)));
+        }
       }
     }
-    await removeDirectory(directory);
-    await moveDirectory(salvaged, directory);
     return kept;
   }
 
@@ -376,6 +399,20 @@ export class LevelStorage implements GroupStorage {
           `the buffer in ${directory} cannot be opened: ${error.message}`,
           { cause: error },
         );
+  }
+}
+
+async function isWholeStore(directory: string): Promise<boolean> {
+  let store: Store | undefined;
+  try {
+    store = await openStore(directory, false);
+    const { damage, chapters } = await inspectStore(store, undefined);
+    return damage.length === 0 && chapters !== undefined;
+  } catch (error) {
+    if ((error as BufferError).code === "damaged") return false;
+    throw error;
+  } finally {
+    await store?.close();
   }
 }
 

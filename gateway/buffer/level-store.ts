@@ -3,7 +3,7 @@
  *
  * Keys are bytes:
  *   "e" + first position u64 (big endian)  → one group of events as in frame.core.ts
- *   "m" + name                             → crc u32 | text: `format`, `chapters`, `released`, `clean`
+ *   "m" + name                             → crc u32 | text: `format`, `chapters`, `released`
  *   "n" + key                              → crc u32 | bytes: a note
  * One value for each group commit, because at the broker that is twice as fast as one for each event. LevelDB checks
  * nothing on a read and cannot be told to, so every value carries a checksum over its key and content.
@@ -103,8 +103,6 @@ export interface Meta {
   readonly format: number | undefined;
   readonly chapters: Chapters | undefined;
   readonly released: number | undefined;
-  /** Highest position when the store was closed in order; undefined while it is open, or was not. */
-  readonly clean: number | undefined;
 }
 
 export async function readMeta(store: Store): Promise<Meta> {
@@ -127,7 +125,6 @@ export async function readMeta(store: Store): Promise<Meta> {
     format: number(await read("format")),
     chapters: chapters === undefined ? undefined : decodeChapters(chapters),
     released: number(await read("released")),
-    clean: number(await read("clean")),
   };
 }
 
@@ -138,16 +135,14 @@ async function readMeta1(store: Store): Promise<Meta> {
     format: 1,
     chapters: isEpoch(epoch) ? [{ epoch, base: 0, after: 0, format: 1 }] : undefined,
     released: /^\d{1,16}$/.test(released) ? Number(released) : undefined,
-    clean: undefined,
   };
 }
 
-/** Members that are present are written; `clean: null` removes it. */
+/** Members that are present are written. */
 export interface MetaChange {
   readonly format?: number;
   readonly chapters?: Chapters;
   readonly released?: number;
-  readonly clean?: number | null;
 }
 
 export function putMeta(batch: Batch, change: MetaChange): void {
@@ -158,8 +153,6 @@ export function putMeta(batch: Batch, change: MetaChange): void {
   if (change.format !== undefined) put("format", String(change.format));
   if (change.chapters) put("chapters", encodeChapters(change.chapters));
   if (change.released !== undefined) put("released", String(change.released));
-  if (change.clean === null) batch.del(metaKey("clean"), bytes);
-  else if (change.clean !== undefined) put("clean", String(change.clean));
 }
 
 export function putGroup(batch: Batch, first: number, group: Buffer): void {

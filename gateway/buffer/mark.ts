@@ -9,7 +9,7 @@
  *   slot := "TGMARK01" | counter u64 | accepted f64 | released f64 | inode u64 | birth u64 | length u16 | chapters | crc u32
  */
 import { constants, write as writeAt } from "node:fs";
-import { type FileHandle, open } from "node:fs/promises";
+import { type FileHandle, lstat, open, rename } from "node:fs/promises";
 import { crc32 } from "node:zlib";
 import { type Chapters, decodeChapters, encodeChapters } from "./chapters.core.ts";
 
@@ -57,7 +57,9 @@ function decodeSlot(bytes: Buffer): Slot | undefined {
   if (end + 4 > bytes.length) return undefined;
   if (bytes.readUInt32LE(end) !== crc32(bytes.subarray(0, end))) return undefined;
   const chapters = decodeChapters(bytes.toString("latin1", CHAPTERS_AT, end));
-  if (!chapters) return undefined;
+  if (!chapters || !isPosition(bytes.readDoubleLE(16)) || !isPosition(bytes.readDoubleLE(24))) {
+    return undefined;
+  }
   return {
     chapters,
     counter: bytes.readBigUInt64LE(8),
@@ -66,6 +68,10 @@ function decodeSlot(bytes: Buffer): Slot | undefined {
     inode: bytes.readBigUInt64LE(32),
     birth: bytes.readBigUInt64LE(40),
   };
+}
+
+function isPosition(number: number): boolean {
+  return Number.isSafeInteger(number) && number >= 0;
 }
 
 function newestSlot(file: Buffer): Slot | undefined {
@@ -98,6 +104,8 @@ export class MarkFile {
       throw error;
     }
     try {
+      // Something else of that name is no mark; open() moves it out of the way.
+      if (!(await file.stat()).isFile()) return undefined;
       const slot = newestSlot(await file.readFile());
       if (!slot) return undefined;
       const { chapters, accepted, released } = slot;
@@ -113,6 +121,8 @@ export class MarkFile {
   /** Opens the file for writing; makes it where there is none. What it held stays until the first write. */
   static async open(path: string): Promise<MarkFile> {
     const { O_RDWR, O_CREAT, O_DSYNC } = constants;
+    const there = await lstat(path).catch(() => undefined);
+    if (there && !there.isFile()) await rename(path, `${path}.aside-${process.pid}`);
     const file = await open(path, O_RDWR | O_CREAT | O_DSYNC, 0o644);
     try {
       const content = await file.readFile();

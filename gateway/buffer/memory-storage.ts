@@ -159,6 +159,8 @@ export class MemoryStorage implements GroupStorage {
     this.#open = false;
   }
 
+  async end(): Promise<void> {}
+
   /** From here on nothing reaches the disk, and nobody is told anything: what is on it is for the next storage. */
   async cutPower(): Promise<void> {
     this.#cut = true;

@@ -96,7 +96,8 @@ async function filesIn(directories: readonly string[]): Promise<readonly Evidenc
   for (const directory of directories) {
     let names: string[];
     try {
-      names = await readdir(directory);
+      const entries = await readdir(directory, { withFileTypes: true });
+      names = entries.filter((entry) => entry.isFile()).map(({ name }) => name);
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
       continue;

@@ -69,6 +69,8 @@ export interface GroupStorage {
   /** Gives the space of removed groups below the position back to the disk. */
   compact(below: number): Promise<void>;
   usage(): Promise<Usage>;
-  /** @param clean nothing was left half done, so that the next open() need not suspect anything */
+  /** @param clean nothing was left half done: the mark may say how far was released, too */
   close(clean: boolean): Promise<void>;
+  /** Lets go of the directory for good, after the last close(). */
+  end(): Promise<void>;
 }
