@@ -7,11 +7,11 @@
  *  1. topic and content are the same (hash), and
  *  2. its id is still open: the message before is on its way to the disk; or
  *  3. its id was acknowledged on this connection or the one just before, it was not used afresh since, and the session
- *     is known to count its ids up: it has not used an acknowledged id again within the last `RECENT` publishes, and it
- *     has used more different ids in a row than lie between the message and now (`run`).
- * Everything else is new. The third condition is there because a device that always takes id 1, or the lowest free one,
- * says the same of a message that it sends again and of a new one that it had sent into a broken connection: the reading
- * of a thing that stands still has the same content.
+ *     was not seen to use ids again early: on one connection an acknowledged id within `RECENT` publishes, ever; or, over
+ *     connections, the ids of late as soon as the one in question could have come round again (`run`).
+ * Everything else is new. The last part is there because a device that always takes id 1, or the lowest free one, says
+ * the same of a message that it sends again and of a new one that it had sent into a broken connection: the reading of a
+ * thing that stands still has the same content. Until a session has shown it, it is taken to count its ids up.
  */
 
 /** Publishes of a session that are remembered; older ones cannot be told apart any more. */
@@ -28,8 +28,6 @@ export interface PublishRecord {
   readonly connection: number;
   /** The session was seen to use an acknowledged id again early. */
   readonly reuses: boolean;
-  /** The session was seen to take a new id although every one before was acknowledged. */
-  readonly advances: boolean;
 }
 
 /** A publish that is not on disk yet; whoever sends it again waits with it. */
@@ -58,10 +56,9 @@ export class RedeliveryTable<Waiting> {
   /** Position of the next publish, and of the oldest that is remembered. */
   #next = 0;
   #oldest = 0;
-  /** Different ids in a row, up to the newest; no more than are remembered. */
-  #run = 0;
+  /** Different ids in a row, up to the newest, no more than are remembered. What came before the first counts as such. */
+  #run = RECENT;
   #reuses = false;
-  #advances = false;
 
   /** @param dup the packet's DUP flag */
   judge(id: number, hash: bigint, dup: boolean, connection: number): Judgement<Waiting> {
@@ -80,17 +77,11 @@ export class RedeliveryTable<Waiting> {
     const place = position % RECENT;
     const age = connection - (this.#connections[place] ?? 0);
     if (this.#hashes[place] !== hash || age < 0 || age > 1) return NEW;
-    if (!this.#countsUp(this.#next - position)) return NEW;
+    // Had the device used the id again for the message after the newest one, its ids would come round after so many.
+    if (this.#reuses || this.#run <= this.#next - position) return NEW;
     // Acknowledged on this connection too, so that the next one is the one after it.
     this.#connections[place] = connection;
-    const record = {
-      position,
-      id,
-      hash,
-      connection,
-      reuses: this.#reuses,
-      advances: this.#advances,
-    };
+    const record = { position, id, hash, connection, reuses: this.#reuses };
     return { kind: "stored", record };
   }
 
@@ -101,11 +92,9 @@ export class RedeliveryTable<Waiting> {
   add(id: number, hash: bigint, dup: boolean, connection: number): OpenPublish<Waiting> {
     const before = this.#find(id);
     const distance = before === undefined ? RECENT : this.#next - before;
-    if (!dup && !this.#open.has(id)) {
-      if (before !== undefined && this.#connections[before % RECENT] === connection) {
-        this.#reuses = true;
-      }
-      if (before === undefined && this.#open.size === 0 && this.#next > 0) this.#advances = true;
+    if (!dup && before !== undefined && !this.#open.has(id)) {
+      // Over another connection it may be a device that has lost its memory, and counts up from 1 again.
+      if (this.#connections[before % RECENT] === connection) this.#reuses = true;
     }
     this.#run = Math.min(this.#run + 1, distance);
     const record: PublishRecord = {
@@ -114,7 +103,6 @@ export class RedeliveryTable<Waiting> {
       hash,
       connection,
       reuses: this.#reuses,
-      advances: this.#advances,
     };
     this.#place(record);
     const publish: OpenPublish<Waiting> = { record, joined: [] };
@@ -158,6 +146,8 @@ export class RedeliveryTable<Waiting> {
     const row = sorted.slice(0, kept).reverse();
     this.#oldest = row[0]?.position ?? 0;
     this.#next = this.#oldest;
+    // Ids that were used again behind a hole are not known.
+    this.#run = this.#oldest === 0 || kept === RECENT ? RECENT : 0;
     for (const record of row) {
       const before = this.#find(record.id);
       const distance = before === undefined ? RECENT : this.#next - before;
@@ -165,7 +155,6 @@ export class RedeliveryTable<Waiting> {
       this.#place(record);
     }
     this.#reuses = newest.reuses;
-    this.#advances = newest.advances;
     return Math.max(...row.map(({ connection }) => connection));
   }
 
@@ -184,11 +173,5 @@ export class RedeliveryTable<Waiting> {
       if (this.#ids[position % RECENT] === id) return position;
     }
     return undefined;
-  }
-
-  /** @param distance from the publish in question to the next one */
-  #countsUp(distance: number): boolean {
-    // Had the device used the id again for the message after the newest one, its ids would come round after `distance`.
-    return !this.#reuses && (this.#advances || this.#run >= RECENT) && this.#run > distance;
   }
 }

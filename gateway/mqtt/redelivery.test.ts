@@ -58,6 +58,35 @@ describe("QoS 1, sent again after a lost PUBACK", () => {
     expect(second.readings()).toEqual([1, 2, 3, 4]);
   });
 
+  test.each([
+    ["its PUBACK seen", true],
+    ["its PUBACK not seen", false],
+  ])("is stored once where it was the first message of its session, %s", async (_, seen) => {
+    const { broker, buffer, connected, readings } = await started();
+    const before = await connected();
+    before.send(reading(1));
+    if (seen) expect(await before.told(1)).toEqual(["puback 1"]);
+    else await buffer.until(() => buffer.disk.events.length === 1);
+    before.socket.destroy();
+    const device = await connected();
+    expect(device.present).toBe(true);
+    device.send(again(1), reading(2));
+    expect(await device.told(2)).toEqual(["puback 1", "puback 2"]);
+    expect(readings()).toEqual([1, 2]);
+    expect(broker.stats().repeats).toBe(1);
+  });
+
+  test("is stored once where it was the first message of its session, over a restart", async () => {
+    const first = await started();
+    await say(await first.connected(), 1);
+    const second = await first.restarted();
+    const device = await second.connected();
+    expect(device.present).toBe(true);
+    device.send(again(1), reading(2));
+    expect(await device.told(2)).toEqual(["puback 1", "puback 2"]);
+    expect(second.readings()).toEqual([1, 2]);
+  });
+
   test("waits for the first one while that is on its way to the disk", async () => {
     const { buffer, connected, readings } = await started();
     const before = await connected();

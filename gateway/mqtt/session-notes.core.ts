@@ -19,7 +19,6 @@ export const QOS2_PREFIX = "2/";
 
 const PUBLISH_BYTES = 8 + 2 + 8 + 4 + 1;
 const REUSES = 1;
-const ADVANCES = 2;
 
 export type Qos = 0 | 1 | 2;
 
@@ -80,7 +79,7 @@ export function qos1Note(session: number, record: PublishRecord): Note {
   value.writeUInt16BE(record.id, 8);
   value.writeBigUInt64BE(record.hash, 10);
   value.writeUInt32BE(record.connection, 18);
-  value[22] = (record.reuses ? REUSES : 0) | (record.advances ? ADVANCES : 0);
+  value[22] = record.reuses ? REUSES : 0;
   return { key: qos1Key(session, record.position % RECENT), value };
 }
 
@@ -96,7 +95,6 @@ export function readQos1(bytes: Uint8Array): PublishRecord | undefined {
     hash: value.readBigUInt64BE(10),
     connection: value.readUInt32BE(18),
     reuses: (flags & REUSES) !== 0,
-    advances: (flags & ADVANCES) !== 0,
   };
 }
 

@@ -45,7 +45,6 @@ describe("notes", () => {
       hash: 2n ** 64n - 1n,
       connection: 2 ** 32 - 1,
       reuses: true,
-      advances: false,
     };
     expect(readQos1(value(qos1Note(1000, record)))).toEqual(record);
     expect(readQos2(value(qos2Note(1000, 65535, 5n)))).toBe(5n);
@@ -111,7 +110,7 @@ describe("Sessions", () => {
 
   test("what is left of a session that is gone is deleted, and its number is not given out again", async () => {
     const buffer = new HeldBuffer();
-    const record = { position: 0, id: 1, hash: 1n, connection: 1, reuses: false, advances: false };
+    const record = { position: 0, id: 1, hash: 1n, connection: 1, reuses: false };
     const { key, value } = qos1Note(77, record);
     buffer.disk.notes.set(key, value ?? new Uint8Array());
     const { sessions } = made(10, buffer);
