@@ -53,6 +53,10 @@ describe("printed", () => {
   });
 
   test("nothing heard of yet is said as such", () => {
-    expect(printed(audit([]))).toMatch(/^Nothing has arrived yet/);
+    expect(printed(audit([]))).toMatch(/^Nothing has arrived yet.*log\.\n$/);
+    const totals = { ...audit([]).totals, declaredLost: 21_213 };
+    expect(printed({ rows: [], totals, verdict: "complete" })).toBe(
+      "Nothing is missing; 21,213 are declared lost.\n",
+    );
   });
 });

@@ -68,11 +68,21 @@ const COUNTS = [
   ["declared lost", "declaredLost"],
 ] as const satisfies readonly (readonly [string, keyof LedgerTotals])[];
 
+const grouped = new Intl.NumberFormat("en");
+
 const VERDICTS = {
-  complete: "Nothing is missing.",
-  missing: "Something is missing.",
-  empty: "Nothing has arrived yet: no gateway has written to this log.",
+  complete: "Nothing is missing",
+  missing: "Something is missing",
+  empty: "Nothing has arrived yet: no gateway has written to this log",
 } as const satisfies Record<AuditReport["verdict"], string>;
+
+/** A declared loss is accounted for, and still a loss: who reads only the last line must not take it for none. */
+function verdictText({ verdict, totals }: AuditReport): string {
+  const { declaredLost } = totals;
+  if (declaredLost === 0) return `${VERDICTS[verdict]}.`;
+  const are = declaredLost === 1 ? "is" : "are";
+  return `${VERDICTS[verdict]}; ${grouped.format(declaredLost)} ${are} declared lost.`;
+}
 
 /** A line for each gateway and epoch, the missing ranges to the sequence, and the verdict. */
 export function printed(report: AuditReport): string {
@@ -103,5 +113,5 @@ export function printed(report: AuditReport): string {
     const ranges = missingRanges.map(([from, to]) => (from === to ? `${from}` : `${from}–${to}`));
     lines.push(`${gateway} ${epoch} lacks ${ranges.join(", ")}`);
   }
-  return `${[...lines, VERDICTS[report.verdict]].join("\n")}\n`;
+  return `${[...lines, verdictText(report)].join("\n")}\n`;
 }
