@@ -253,10 +253,15 @@ describe("gateway", () => {
       });
     }
     await expect.poll(() => gateway.report().buffer.state).toBe("full");
-    expect(gateway.unready).toBeUndefined();
-    await expect
-      .poll(() => gateway.status()?.buffer)
-      .toMatchObject({ state: "full", near_full: true });
+    expect(gateway.status()?.buffer).toMatchObject({ state: "full", near_full: true });
+    const app = fastify();
+    cleanups.push(() => app.close());
+    await app.register(gatewayRoutes, { gateway, registry: new Registry() });
+    const ready = await app.inject("/health/ready");
+    expect([ready.statusCode, ready.body]).toEqual([
+      503,
+      expect.stringContaining("full: nothing more is acknowledged until the log takes some"),
+    ]);
     const { buffer } = gateway.report();
     await expect.poll(() => gateway.report().buffer.accepted).toBeGreaterThan(buffer.accepted);
     expect(gateway.report().intake.readings).toBe(3);

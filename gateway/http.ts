@@ -10,7 +10,7 @@ export interface GatewayRoutesOptions {
 
 /**
  * `GET /health/live` 200 while the process answers; `GET /health/ready` 200 while readings are taken, also into a full
- * buffer, else 503 with the reason;
+ * buffer whose oldest give way, else 503 with the reason;
  * `GET /metrics` in Prometheus' text format; `GET /api/v1/gateway` the gateway's own status.
  */
 export const gatewayRoutes: FastifyPluginAsync<GatewayRoutesOptions> = async (
@@ -19,7 +19,7 @@ export const gatewayRoutes: FastifyPluginAsync<GatewayRoutesOptions> = async (
 ) => {
   app.get("/health/live", async () => ({ status: "live" }));
   app.get("/health/ready", async (_request, reply) => {
-    const { unready } = gateway;
+    const unready = gateway.unready ?? refusing(gateway);
     if (unready !== undefined)
       return reply.code(503).send({ status: "not ready", reason: unready });
     const { buffer, sink } = gateway.report();
@@ -40,3 +40,11 @@ export const gatewayRoutes: FastifyPluginAsync<GatewayRoutesOptions> = async (
     return reply.code(503).send({ status: "not ready", reason: gateway.unready });
   });
 };
+
+/** A buffer that is full and refuses takes no reading: the broker listens, and acknowledges nothing. */
+function refusing(gateway: Gateway): string | undefined {
+  const { state, policy } = gateway.report().buffer;
+  return state === "full" && policy === "refuse"
+    ? "full: nothing more is acknowledged until the log takes some"
+    : undefined;
+}

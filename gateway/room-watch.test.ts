@@ -30,7 +30,10 @@ function watched() {
     watch.look();
     return watch.room;
   };
-  return { look, said };
+  const become = (change: Partial<BufferStats>) => {
+    stats = { ...STATS, ...change };
+  };
+  return { look, become, watch, said };
 }
 
 test("the end of the room is announced once, and once that it is over", () => {
@@ -44,7 +47,7 @@ test("the end of the room is announced once, and once that it is over", () => {
       level: 40,
       room_percent: 15,
       hours_left: 0.02,
-      msg: expect.stringMatching(/nearly full.*oldest/),
+      msg: "the buffer is nearly full: when it is full, the oldest readings give way",
     },
   ]);
   expect(look(4, { bytes: 100 * MB }).isNearlyFull).toBe(false);
@@ -56,16 +59,38 @@ test("so is that of the disk, and what it will come to", () => {
   const { look, said } = watched();
   look(0, { freeBytes: 250 * MB, policy: "refuse" });
   expect(said).toMatchObject([
-    { room_percent: 15, free: 250 * MB, msg: expect.stringContaining("held back") },
+    {
+      room_percent: 15,
+      free: 250 * MB,
+      msg: expect.stringContaining("acknowledgements are held back"),
+    },
   ]);
 });
 
 test("a steady rate that leaves less than a day is announced while there is room", () => {
   const { look, said } = watched();
-  for (let minute = 0; minute < 5; minute += 1) look(minute, { bytes: minute * MB });
+  for (let second = 0; second < 60; second += 5)
+    expect(look(second / 60, { bytes: (second * MB) / 60 }).hoursLeft).toBeUndefined();
   expect(said).toEqual([]);
-  expect(look(5, { bytes: 5 * MB })).toMatchObject({ isNearlyFull: true, hoursLeft: 16.58 });
+  expect(look(1, { bytes: 1 * MB })).toMatchObject({ isNearlyFull: true, hoursLeft: 16.65 });
   expect(said).toHaveLength(1);
+});
+
+test("a matter of minutes is announced at once, by the hours that are told", () => {
+  const { look, said } = watched();
+  look(0);
+  expect(look(5 / 60, { bytes: 220 * MB })).toEqual({ hoursLeft: 0, isNearlyFull: true });
+  expect(said).toMatchObject([{ hours_left: 0, room_percent: 78 }]);
+});
+
+test("what is full is nearly full at once, also between two looks, and says so only once", () => {
+  const { look, become, watch, said } = watched();
+  look(0);
+  become({ bytes: 500 * MB, state: "full" });
+  expect(watch.room.isNearlyFull).toBe(true);
+  expect(said).toEqual([]);
+  look(20, { bytes: 10 * MB });
+  expect(said).toMatchObject([{ msg: "the buffer has room again" }]);
 });
 
 test("the rate is that of the last ten minutes", () => {

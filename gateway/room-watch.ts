@@ -35,8 +35,9 @@ export class RoomWatch {
     this.#options = options;
   }
 
-  /** As it was when look() was last called. */
+  /** As it was when look() was last called; one that has become full since then is not told to have room. */
   get room(): Room {
+    if (!this.#room.isNearlyFull && this.#options.stats().state === "full") this.look();
     return this.#room;
   }
 
@@ -54,7 +55,7 @@ export class RoomWatch {
     const share = roomShare(now, limits, configured);
     const hours = hoursLeft(oldest, now, limits);
     const before = this.#room.isNearlyFull;
-    const near = isNearlyFull(before, share, hours, now.at - oldest.at);
+    const near = state === "full" || isNearlyFull(before, share, hours);
     this.#room = { hoursLeft: hours, isNearlyFull: near };
     if (near === before) return;
     const about = {
@@ -65,10 +66,10 @@ export class RoomWatch {
       ...(free === undefined ? {} : { free, floor: floorBytes }),
     };
     const then =
-      policy === "refuse"
-        ? "acknowledgements are held back then"
-        : "the oldest readings give way then";
-    if (near) logger.warn(about, `the buffer is nearly full: ${then}`);
+      policy === "refuse" ? "acknowledgements are held back" : "the oldest readings give way";
+    // That it is full the buffer has said itself.
+    if (state === "full") return;
+    if (near) logger.warn(about, `the buffer is nearly full: when it is full, ${then}`);
     else logger.info(about, "the buffer has room again");
   }
 }

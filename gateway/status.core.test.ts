@@ -22,6 +22,17 @@ describe("hours left", () => {
     expect(hoursLeft(older, { at: 999, bytes: GB }, noFloor)).toBeUndefined();
   });
 
+  test("a burst of less than a minute says nothing of hours, and all of minutes", () => {
+    const older = { at: 0, bytes: 0 };
+    const left = (seconds: number, mb: number) =>
+      hoursLeft(older, { at: seconds * 1000, bytes: mb * MB }, noFloor);
+    expect(left(5, 5)).toBeUndefined();
+    expect(left(59, 59)).toBeUndefined();
+    expect(left(60, 60)).toBe(0.26);
+    expect(left(5, 220)).toBe(0);
+    expect(left(5, 10)).toBe(0.14);
+  });
+
   test("of the disk above its floor, where that is sooner than the cap", () => {
     const older = { at: 0, bytes: 0, free: 300 * MB };
     const now = { at: 6 * MINUTE, bytes: 100 * MB, free: 200 * MB };
@@ -55,18 +66,17 @@ test("the room is what cap and disk leave, against the configured cap", () => {
 });
 
 describe("nearly full", () => {
-  const long = 10 * MINUTE;
-  test.each<[string, boolean, number, number | undefined, number, boolean]>([
-    ["half empty", false, 0.5, undefined, long, false],
-    ["little room", false, 0.19, undefined, 0, true],
-    ["a little more, and it was near", true, 0.21, undefined, long, true],
-    ["a little more, and it was not", false, 0.21, undefined, long, false],
-    ["room again", true, 0.26, undefined, long, false],
-    ["less than a day", false, 0.9, 23, long, true],
-    ["less than a day at the rate of a moment", false, 0.9, 23, MINUTE, false],
-    ["a day and a half again", true, 0.9, 37, long, false],
-    ["a day and a bit, and it was near", true, 0.9, 25, long, true],
-  ])("%s", (_, before, share, hours, over, near) => {
-    expect(isNearlyFull(before, share, hours, over)).toBe(near);
+  test.each<[string, boolean, number, number | undefined, boolean]>([
+    ["half empty", false, 0.5, undefined, false],
+    ["little room", false, 0.19, undefined, true],
+    ["a little more, and it was near", true, 0.21, undefined, true],
+    ["a little more, and it was not", false, 0.21, undefined, false],
+    ["room again", true, 0.26, undefined, false],
+    ["less than a day", false, 0.9, 23, true],
+    ["more than a day", false, 0.9, 25, false],
+    ["a day and a half again", true, 0.9, 37, false],
+    ["a day and a bit, and it was near", true, 0.9, 25, true],
+  ])("%s", (_, before, share, hours, near) => {
+    expect(isNearlyFull(before, share, hours)).toBe(near);
   });
 });

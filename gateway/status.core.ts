@@ -17,6 +17,10 @@ export interface RoomLimits {
 
 /** Levels nearer to each other say nothing of a rate, ms. */
 const SHORTEST_MS = 1000;
+/** A burst of less time than this says nothing of a day, ms, */
+const TELLS_FROM_MS = 60_000;
+/** but at its rate it may be over before that time is: less than this is told at once. */
+const URGENT_HOURS = 1 / 6;
 /** What others write to the disk comes in bursts: it is judged over this time at least, ms, */
 const DISK_SHORTEST_MS = 300_000;
 /** and is less than this the store's own breathing, which takes files and gives them back. */
@@ -28,7 +32,8 @@ const HOUR_MS = 3_600_000;
 
 /**
  * Hours until the buffer is full, by its cap or by the disk's floor, if both go on as they did since the older level.
- * @returns undefined while nothing fills, or where the levels are too close together to tell
+ * @returns undefined while nothing fills, or where the levels are too close together to tell: less than a minute, unless
+ *   it is a matter of minutes
  */
 export function hoursLeft(older: Level, now: Level, limits: RoomLimits): number | undefined {
   const elapsed = now.at - older.at;
@@ -45,7 +50,9 @@ export function hoursLeft(older: Level, now: Level, limits: RoomLimits): number 
     const others = tells ? hours(disk, taken) : Number.POSITIVE_INFINITY;
     if (others <= DISK_HORIZON_HOURS) left = Math.min(left, others);
   }
-  return Number.isFinite(left) ? Math.round(left * 100) / 100 : undefined;
+  if (!Number.isFinite(left)) return undefined;
+  if (elapsed < TELLS_FROM_MS && left >= URGENT_HOURS) return undefined;
+  return Math.round(left * 100) / 100;
 }
 
 /** Bytes above the disk's floor; undefined where it is not looked at. */
@@ -63,17 +70,8 @@ export function roomShare(now: Level, limits: RoomLimits, configuredBytes: numbe
 const NEAR = { share: 0.2, hours: 24 } as const;
 const FAR = { share: 0.25, hours: 36 } as const;
 
-/** A rate of less time than this is no reason to wake anybody, ms. */
-const RATE_FROM_MS = 300_000;
-
-/** @param overMs the time over which the hours were judged */
-export function isNearlyFull(
-  before: boolean,
-  share: number,
-  hours: number | undefined,
-  overMs: number,
-): boolean {
+/** By the same hours that are told: whoever reads that less than a day is left has been warned. */
+export function isNearlyFull(before: boolean, share: number, hours: number | undefined): boolean {
   const { share: least, hours: shortest } = before ? FAR : NEAR;
-  if (share < least) return true;
-  return hours !== undefined && hours < shortest && (before || overMs >= RATE_FROM_MS);
+  return share < least || (hours !== undefined && hours < shortest);
 }
