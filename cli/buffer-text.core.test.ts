@@ -71,8 +71,17 @@ describe("what is found is said in words", () => {
 
 test("of a running gateway: how it is, and why it takes nothing", () => {
   const running = { pid: 7, http: "http://127.0.0.1:1" };
-  const buffer = { state: "open", lost: { full: 0, damage: 0 } } as BufferStatus;
-  expect(runningText(running, buffer, undefined)).toContain("found whole");
+  const buffer = { state: "open", recoveries: 0, lost: { full: 0, damage: 0 } } as BufferStatus;
+  const sound = runningText(running, buffer, undefined);
+  expect(sound).toContain("Nothing was declared lost to damage since it started.\nIt checks");
+  // How it was found at the start nobody reports: a salvage that lost nothing may have been.
+  expect(sound).not.toMatch(/whole/i);
+  const original = { number: 2, path: "", bytes: 5000, at: 0 };
+  expect(runningText(running, { ...buffer, recoveries: 3 }, undefined, [original])).toMatch(
+    /checked 3 times.*\nA damaged original is in quarantine: 2 {2}put aside 1970-/,
+  );
+  const refusing = { ...buffer, state: "full", policy: "refuse" } as BufferStatus;
+  expect(runningText(running, refusing, "full")).toContain("nothing more is acknowledged");
   const lossy = { ...buffer, lost: { full: 0, damage: 3 } };
   expect(runningText(running, lossy, undefined)).toContain("3 events were declared lost to damage");
   const recovering = { ...buffer, state: "recovering", trouble: "disk full" } as BufferStatus;

@@ -47,12 +47,16 @@ export function checkText(
       lostText(one),
     ]),
     ["At a start", START[start]],
-    ...originals.map(({ number, bytes: size, at }, i): readonly [string, string] => [
+    ...originals.map((one, i): readonly [string, string] => [
       i === 0 ? "Quarantine" : "",
-      `${number}  put aside ${new Date(at).toISOString()}, ${count(size)} bytes (tidegate buffer export --quarantine ${number})`,
+      originalText(one),
     ]),
   ];
   return `${table(rows)}\n${verdictText(examination)}\n`;
+}
+
+function originalText({ number, bytes, at }: Quarantined): string {
+  return `${number}  put aside ${new Date(at).toISOString()}, ${count(bytes)} bytes (tidegate buffer export --quarantine ${number})`;
 }
 
 function cursorText(cursor: Examination["cursor"]): string {
@@ -87,22 +91,38 @@ function verdictText(examination: Examination): string {
   }
 }
 
-/** Of a gateway that has it open. */
+/**
+ * Of a gateway that has it open. How it found its store at its start it does not report, so nothing is said of that but
+ * what was declared lost, and what stands in quarantine.
+ */
 export function runningText(
   { pid, http }: { readonly pid: number; readonly http: string },
   buffer: BufferStatus | undefined,
   unready: string | undefined,
+  originals: readonly Quarantined[] = [],
 ): string {
   const lead = `A gateway has the buffer open (process ${pid}, ${http}).`;
   if (!buffer || buffer.state === "recovering") {
     return `${lead}\nIt is being recovered, and nothing is acknowledged until that is done: ${buffer?.trouble ?? unready ?? "no reason is told"}\n`;
   }
   const damage = buffer.lost.damage;
-  const found =
+  const was = damage === 1 ? "was" : "were";
+  const lines = [
     damage === 0
-      ? "It was found whole, and nothing was lost to damage since the gateway started."
-      : `${things(damage, "event")} were declared lost to damage since the gateway started.`;
-  return `${lead}\n${found} It checks every record that it reads; to check the files, stop it.\n`;
+      ? "Nothing was declared lost to damage since it started."
+      : `${things(damage, "event")} ${was} declared lost to damage since it started.`,
+    ...(buffer.recoveries === 0
+      ? []
+      : [
+          `It was closed, opened again and checked ${things(buffer.recoveries, "time")} since then, after a failed write or damage.`,
+        ]),
+    ...(buffer.state === "full" && buffer.policy === "refuse"
+      ? ["It is full: nothing more is acknowledged until the log takes some."]
+      : []),
+    ...originals.map((one) => `A damaged original is in quarantine: ${originalText(one)}.`),
+    "It checks every record that it reads; to check the files, stop it.",
+  ];
+  return `${lead}\n${lines.join("\n")}\n`;
 }
 
 export function range({ from, to }: { readonly from: number; readonly to: number }): string {

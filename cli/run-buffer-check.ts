@@ -11,7 +11,9 @@ export async function checkBuffer(dataDir: string, json: boolean): Promise<numbe
   if (opened.kind === "running") {
     const { pid, http, status, unready } = opened.running;
     const buffer = status?.buffer;
-    const ok = unready === undefined && (buffer?.lost.damage ?? 0) === 0;
+    // A full buffer takes no readings where it refuses; that is no damage.
+    const sound = unready === undefined || buffer?.state === "full";
+    const ok = sound && (buffer?.lost.damage ?? 0) === 0;
     const report = {
       directory,
       verdict: "running",
@@ -23,7 +25,7 @@ export async function checkBuffer(dataDir: string, json: boolean): Promise<numbe
     process.stdout.write(
       json
         ? `${JSON.stringify({ ...report, quarantined: originals })}\n`
-        : runningText(opened.running, buffer, unready),
+        : runningText(opened.running, buffer, unready, originals),
     );
     return ok ? 0 : 1;
   }
