@@ -177,7 +177,7 @@ export class ClockWatch {
     const by = change.before === undefined ? undefined : Math.round(change.offset - change.before);
     const level = change.reason === "stepped" ? "warn" : "info";
     this.#options.logger[level](
-      { time: new Date(shown.wall).toISOString(), ...(by === undefined ? {} : { byMs: by }) },
+      { set_to: new Date(shown.wall).toISOString(), ...(by === undefined ? {} : { byMs: by }) },
       change.reason === "stepped" ? "the clock was set to another time" : "the clock is set",
     );
   }
@@ -215,7 +215,7 @@ export class ClockWatch {
     const { logger, waitMs, file, clock } = this.#options;
     const past = floor > clock.now() ? { newestKnown: new Date(floor).toISOString(), file } : {};
     logger.warn(
-      { time: new Date(clock.now()).toISOString(), ...past },
+      { shows: new Date(clock.now()).toISOString(), ...past },
       `the clock is not set: readings are taken, and wait up to ${Math.round(waitMs / 1000)} s from the boot for their time`,
     );
   }
@@ -224,7 +224,7 @@ export class ClockWatch {
     const { logger, waitMs } = this.#options;
     const byMs = Math.round((doubt?.offset ?? 0) - offset);
     logger.warn(
-      { time: new Date(wall).toISOString(), byMs },
+      { set_to: new Date(wall).toISOString(), byMs },
       doubt?.pending
         ? `the clock leapt ahead by more than a day: forwarding waits ${Math.round(waitMs / 1000)} s, then that is believed`
         : "the clock leapt back to a time that was long ago: events keep the time that the boot clock counts",

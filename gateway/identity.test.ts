@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { type Logger, pino } from "pino";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { GatewayId } from "../events/ids.ts";
-import { loadIdentity, saveIdentity } from "./identity.ts";
+import { loadIdentity, saveIdentity, unwritable } from "./identity.ts";
 
 let directory = "";
 beforeEach(() => {
@@ -180,4 +180,13 @@ test("a directory that cannot be written is named with what to do", async () => 
     code: "unwritable",
     message: expect.stringContaining("--data-dir"),
   });
+});
+
+test.each([
+  ["ENOSPC", "The disk is full: make room"],
+  ["EDQUOT", "The disk is full: make room"],
+  ["EACCES", "Give this user the right to it"],
+])("where it cannot be written for %s the message says what helps", (code, remedy) => {
+  const error = unwritable("/data", Object.assign(new Error(code), { code }));
+  expect(error.message).toContain(remedy);
 });

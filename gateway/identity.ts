@@ -222,10 +222,15 @@ function parse(text: string): Identity {
   throw new Error("it does not hold an identity");
 }
 
-function unwritable(dataDir: string, cause: Error): IdentityError {
+const NO_ROOM: ReadonlySet<string | undefined> = new Set(["ENOSPC", "EDQUOT"]);
+
+export function unwritable(dataDir: string, cause: NodeJS.ErrnoException): IdentityError {
+  const remedy = NO_ROOM.has(cause.code)
+    ? "The disk is full: make room"
+    : "Give this user the right to it";
   return new IdentityError(
     "unwritable",
-    `the data directory ${dataDir} cannot be written (${cause.message}). Give this user the right to it, or choose another with --data-dir`,
+    `the data directory ${dataDir} cannot be written (${cause.message}). ${remedy}, or choose another with --data-dir`,
     { cause },
   );
 }
