@@ -6,7 +6,7 @@ import { NAMESPACE_PATTERN } from "../events/topics.ts";
 import { gatewaySettings } from "../gateway/config.ts";
 import { topicSettings } from "../stream/topic-specs.ts";
 import { LOG_LEVELS } from "./logger.ts";
-import { environmentName, leavesOf, loadSettings } from "./settings.ts";
+import { environmentName, type Leaf, leavesOf, loadSettings } from "./settings.ts";
 
 const DEFAULT_HTTP_PORTS = { start: 8080, gateway: 8081, cloud: 8082, dashboard: 8080, tools: 0 };
 
@@ -114,6 +114,15 @@ export function loadProgram<P extends Program>(
   return loadSettings<ProgramSettings[P]>(schema, { file, env: process.env, flags });
 }
 
+/** What a number may be, as a sentence; nothing where it may be anything. */
+function boundsText({ minimum, maximum }: Leaf): string {
+  const bounds = [
+    ...(minimum === undefined ? [] : [`at least ${minimum}`]),
+    ...(maximum === undefined ? [] : [`at most ${maximum}`]),
+  ].join(", ");
+  return bounds === "" ? "" : ` ${bounds.charAt(0).toUpperCase()}${bounds.slice(1)}.`;
+}
+
 /** docs/configuration.md. */
 export function settingsMarkdown(): string {
   const inProgram = new Map<string, Set<string>>();
@@ -131,7 +140,7 @@ export function settingsMarkdown(): string {
         : leaf.default === undefined
           ? ""
           : `\`${JSON.stringify(leaf.default)}\``;
-    return `| \`${leaf.path}\` | \`${environmentName(leaf.path)}\` | ${fallback} | ${where} | ${leaf.description} |`;
+    return `| \`${leaf.path}\` | \`${environmentName(leaf.path)}\` | ${fallback} | ${where} | ${leaf.description}${boundsText(leaf)} |`;
   });
   return `# Configuration
 

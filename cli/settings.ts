@@ -38,6 +38,9 @@ export interface Leaf {
   readonly default: unknown;
   /** What to write, for people, where the schema has a pattern for machines: its keyword `x-form`. */
   readonly form: string | undefined;
+  /** Bounds of a number, both included. */
+  readonly minimum: number | undefined;
+  readonly maximum: number | undefined;
 }
 
 interface SchemaNode {
@@ -46,6 +49,8 @@ interface SchemaNode {
   readonly description?: string;
   readonly default?: unknown;
   readonly "x-form"?: string;
+  readonly minimum?: number;
+  readonly maximum?: number;
 }
 
 /** The leaves of an object schema, in its order. */
@@ -54,8 +59,9 @@ export function leavesOf(schema: object, prefix = ""): Leaf[] {
   return Object.entries(properties).flatMap(([key, node]) => {
     const path = prefix + key;
     if (node.type === "object") return leavesOf(node, `${path}.`);
-    const { type = "string", description = "" } = node;
-    return [{ path, type, description, default: node.default, form: node["x-form"] }];
+    const { type = "string", description = "", minimum, maximum } = node;
+    const form = node["x-form"];
+    return [{ path, type, description, default: node.default, form, minimum, maximum }];
   });
 }
 

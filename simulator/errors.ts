@@ -32,14 +32,18 @@ export function refuseFaults(faults: readonly (string | false | undefined)[]): v
   if (found.length > 0) throw new SimulatorError("options", found.join("; "));
 }
 
-/** @returns the fault, or undefined where the number is within its range */
+/**
+ * @param least the lower bound in words, where the number is not fit to be read
+ * @returns the fault, or undefined where the number is within its range
+ */
 export function rangeFault(
   name: string,
   value: number,
   min: number,
   max: number,
+  least = String(min),
 ): string | undefined {
   return value >= min && value <= max
     ? undefined
-    : `${name} is ${value}; it must be ${min} to ${max}`;
+    : `${name} is ${value}; it must be ${least} to ${max}`;
 }

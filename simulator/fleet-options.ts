@@ -101,7 +101,7 @@ export function fleetSettings(options: FleetOptions): FleetSettings {
   refuseFaults([
     rangeFault("devices", number, 1, MAX_DEVICES),
     !Number.isInteger(number) && `devices is ${number}; it must be a whole number`,
-    rangeFault("rate", settings.rate, 1 / 86_400, MAX_RATE),
+    rangeFault("rate", settings.rate, 1 / 86_400, MAX_RATE, "1/86400 (one a day)"),
     !Number.isSafeInteger(settings.seed) && `seed is ${settings.seed}; it must be a whole number`,
     rangeFault("port", options.port, 1, 65_535),
     rangeFault("duration", settings.durationMs, 1, Number.POSITIVE_INFINITY),

@@ -270,7 +270,7 @@ describe("fleet", () => {
     expect(await new Fleet(options).stop()).toMatchObject({ sent: 0 });
     expect(existsSync(file)).toBe(false);
     expect(() => new Fleet({ ...options, rate: 0, port: 70_000, devices: 0.5 })).toThrow(
-      /devices is 0.5.*rate is 0.*port is 70000/,
+      /devices is 0.5.*rate is 0; it must be 1\/86400 \(one a day\) to 1000.*port is 70000/,
     );
     const twins = [...makeDevices(1, 1), ...makeDevices(1, 2)];
     expect(() => new Fleet({ ...options, devices: twins })).toThrow(/same name/);
