@@ -1,7 +1,7 @@
 /**
- * How much may be on its way to the disk, over all connections. At the limit whoever wants more is not read from until
- * half of it has gone: TCP tells the device to wait, and the memory stays bounded while the disk or a full buffer holds
- * the acknowledgements.
+ * How much may be on its way to the disk, over all connections. At the limit whoever sends one more reading is not read
+ * from until half of it has gone: TCP tells the device to wait, and the memory stays bounded while the disk or a full
+ * buffer holds the acknowledgements. Who sends no readings does not ask here, and goes on.
  */
 
 /** Messages and bytes of packets in flight, over all connections: what a group commit or two can use. */

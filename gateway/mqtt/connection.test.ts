@@ -4,7 +4,7 @@ import { duplexPair } from "node:stream";
 import { setTimeout as delay } from "node:timers/promises";
 import type { Packet } from "mqtt-packet";
 import { afterEach, describe, expect, test } from "vitest";
-import { Budget, MAX_IN_FLIGHT_OF_CONNECTION } from "./budget.ts";
+import { Budget, MAX_IN_FLIGHT, MAX_IN_FLIGHT_OF_CONNECTION } from "./budget.ts";
 import { Connection, type ConnectionHost } from "./connection.ts";
 import type { Publish } from "./publish.ts";
 import { PublishRights } from "./publish-rights.ts";
@@ -217,6 +217,59 @@ describe("limits", () => {
     buffer.letGo();
     const acks = await sensor.told(2 * most);
     expect(acks).toEqual(Array.from({ length: 2 * most }, (_, i) => `puback ${i + 1}`));
+    expect(broker.stats().clientErrors).toBe(0);
+  });
+
+  test("held readings of many devices, over what all may have in flight, hold up nobody who sends none", async () => {
+    const { buffer, connected, broker } = await started();
+    const early = await connected("early");
+    const listener = await connected("listener");
+    listener.send(subscribe(1, "home/#", 1));
+    await listener.told(1);
+    buffer.hold = true;
+    const each = MAX_IN_FLIGHT_OF_CONNECTION.messages;
+    const packets = bytesOf(...Array.from({ length: each + 76 }, (_, i) => reading(i + 1)));
+    const held: Device[] = [];
+    for (let i = 0; i < 70; i += 1) {
+      const device = await connected(`d${i}`, { clean: false });
+      device.socket.write(packets);
+      held.push(device);
+    }
+    await buffer.until(() => buffer.held === MAX_IN_FLIGHT.messages);
+    expect(broker.budget.full).toBe(true);
+    const late = await connected("late");
+    for (const other of [early, late]) {
+      const several = Array.from({ length: 20 }, (_, i) => ordinary(i + 1));
+      other.send(...several, ordinary(30, 2), ordinary(31, 0), { cmd: "pingreq" });
+      const told = await other.told(22);
+      expect(told.filter((one) => one.startsWith("puback"))).toHaveLength(20);
+      expect(told).toContain("pubrec 30");
+      expect(told).toContain("pingresp");
+      other.send({ cmd: "pubrel", messageId: 30 });
+      expect(await other.told(1)).toEqual(["pubcomp 30"]);
+      const delivered = await listener.told(22);
+      expect(delivered.sort().slice(0, 2)).toEqual([
+        "publish home/lamp 1 qos1",
+        "publish home/lamp 10 qos1",
+      ]);
+      expect(await listener.ping()).toBe("pingresp");
+    }
+    // A reading finds no room, and what stands behind it on its connection waits for its turn.
+    late.send(reading(40), ordinary(41), { cmd: "pingreq" });
+    expect(await early.ping()).toBe("pingresp");
+    expect(late.arrived).toEqual([]);
+    expect(buffer.held).toBe(MAX_IN_FLIGHT.messages);
+    expect(broker.budget.messages).toBe(MAX_IN_FLIGHT.messages);
+    buffer.hold = false;
+    buffer.letGo();
+    for (const device of held) {
+      expect((await device.told(each + 76)).at(-1)).toBe(`puback ${each + 76}`);
+    }
+    expect((await late.told(3)).filter((one) => one !== "pingresp")).toEqual([
+      "puback 40",
+      "puback 41",
+    ]);
+    expect(broker.budget.messages).toBe(0);
     expect(broker.stats().clientErrors).toBe(0);
   });
 

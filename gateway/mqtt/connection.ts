@@ -8,8 +8,9 @@
  * Promises:
  *  - PUBACKs and PUBRECs go out in the order of their PUBLISHes, whichever way those went [MQTT-4.6.0-2, -3];
  *  - readings of one connection stand in the journal, and go to subscribers, in the order in which they came;
- *  - the device is not read from while more than the budget is in flight, or aedes does not read; then its keepalive
- *    does not run either, because it is us who do not listen;
+ *  - the device is not read from while too much of it is in flight, or aedes does not read, or a reading of it finds no
+ *    room in the budget of all; then its keepalive does not run either, because it is us who do not listen;
+ *  - who sends no readings is not held up by readings that are held;
  *  - packets over the limit and malformed ones close it, before anything of them is gathered.
  */
 import assert from "node:assert";
@@ -326,7 +327,7 @@ export class Connection extends Duplex implements PublishOwner {
   #isHeld(): boolean {
     if (this.#state === "connecting" || this.#aedesFull) return true;
     const { messages, bytes } = MAX_IN_FLIGHT_OF_CONNECTION;
-    return this.#inFlight >= messages || this.#inFlightBytes >= bytes || this.#host.budget.full;
+    return this.#inFlight >= messages || this.#inFlightBytes >= bytes;
   }
 
   #aedesIsBehind(bytes: number): boolean {
@@ -351,6 +352,13 @@ export class Connection extends Duplex implements PublishOwner {
     const rights = this.#rights;
     assert(rights, "an open connection has its rights");
     const right = rights.find(frames.bytes, parts.topicStart, parts.topicEnd);
+    if (
+      this.#host.budget.full &&
+      (right.kind === "ingest" || (qos > 0 && this.#waitsForReading()))
+    ) {
+      this.#host.budget.wait(this.#pumpAgain);
+      return "stop";
+    }
     const publish = new Publish(this, right, qos, messageId, retain, frames.end - frames.start);
     if (right.kind === "denied" || (right.kind === "ordinary" && qos < 2)) {
       this.#handed.push(publish);
@@ -376,6 +384,13 @@ export class Connection extends Duplex implements PublishOwner {
     }
     if (ready) this.#settle(publish);
     return "taken";
+  }
+
+  /** What comes now would be acknowledged behind a reading that is held, and take memory until then. */
+  #waitsForReading(): boolean {
+    return (
+      this.#oldest !== undefined && !this.#oldest.ready && this.#oldest.right.kind === "ingest"
+    );
   }
 
   /** The end of a QoS 2 message, which is ours to answer, as the message was. */
@@ -413,7 +428,6 @@ export class Connection extends Duplex implements PublishOwner {
     if (stop) {
       if (!this.#stopped) this.#socket.pause();
       this.#stopped = true;
-      if (this.#host.budget.full) this.#host.budget.wait(this.#pumpAgain);
       return;
     }
     if (this.#stopped) {
