@@ -29,11 +29,10 @@ import type { Epoch } from "../../events/ids.ts";
 import type { Stamp } from "../../events/schema.ts";
 import { type Chapters, chapterOf, newest, seedOf } from "./chapters.core.ts";
 import { CommitTimer } from "./commit-timer.ts";
-import { type DroppedRun, planDrop } from "./drop.core.ts";
+import { type Drop, dropsFor } from "./drops.ts";
 import { decodeGroup, encodeGroup, frameBytes } from "./frame.core.ts";
 import { GroupIndex } from "./group-index.core.ts";
 import { LIMITS, type Limits } from "./limits.ts";
-import { lossEvent } from "./own-events.ts";
 import {
   type AppendOptions,
   BufferError,
@@ -67,12 +66,6 @@ export interface GroupCommitOptions {
 }
 
 const NO_NOTES: readonly Note[] = [];
-
-/** A run of groups that give way, and the group that declares them lost. */
-interface Drop {
-  readonly run: DroppedRun;
-  readonly group: Buffer;
-}
 
 export class GroupCommitBuffer implements DurableBuffer {
   readonly #options: GroupCommitOptions;
@@ -247,7 +240,9 @@ export class GroupCommitBuffer implements DurableBuffer {
   stats(): BufferStats {
     const chapter = this.#chapters.at(-1);
     const base = chapter?.base ?? 0;
-    const unreleased = this.#groups.length > 0 ? this.#confirmed - this.#released : 0;
+    const oldest = this.#groups.at(0);
+    // Of the oldest group a part may be released already.
+    const gone = oldest?.kind === "events" ? Math.max(0, this.#released - oldest.first + 1) : 0;
     const open = this.#space.full ? "full" : "open";
     return {
       state: this.#state === "open" ? open : this.#state,
@@ -256,7 +251,7 @@ export class GroupCommitBuffer implements DurableBuffer {
       accepted: Math.max(0, this.#confirmed - base),
       released: Math.max(0, this.#released - base),
       positions: { accepted: this.#confirmed, released: this.#released },
-      waiting: unreleased,
+      waiting: this.#groups.events - gone,
       bytes: this.#groups.bytes,
       capacityBytes: this.#space.capacity(this.#groups.bytes),
       policy: this.#options.policy,
@@ -376,12 +371,7 @@ export class GroupCommitBuffer implements DurableBuffer {
     const wanted = this.#groups.bytes + size - this.#space.capacity(this.#groups.bytes);
     if (wanted <= 0) return [];
     const sent = Math.max(this.#sent, released);
-    return planDrop(this.#groups, this.#chapters, sent, wanted).map((run) => {
-      const chapter = chapterOf(this.#chapters, run.from);
-      const [from, to] = [run.from - chapter.base, run.to - chapter.base];
-      const loss = lossEvent(this.#options.stamp(), from, to, "full");
-      return { run, group: encodeGroup(run.from, seedOf(chapter), [loss], frameBytes(loss)) };
-    });
+    return dropsFor(this.#groups, this.#chapters, sent, wanted, this.#options.stamp);
   }
 
   #changeFor(
@@ -537,7 +527,9 @@ export class GroupCommitBuffer implements DurableBuffer {
     for (const [from, to] of damage.lost) this.#lost.damage += to - from + 1;
     this.#options.logger?.error(
       { ...damage },
-      "the buffer was damaged: what could be saved is kept, the rest is declared lost, and a new epoch begins",
+      damage.lost.length > 0
+        ? "the buffer was damaged: what could be saved is kept, the rest is declared lost, and a new epoch begins"
+        : "the buffer was not as it was left: all that it is known to have held is kept, and a new epoch begins",
     );
   }
 

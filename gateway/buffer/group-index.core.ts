@@ -14,6 +14,10 @@ export interface GroupEntry {
 
 const INITIAL_SLOTS = 1024;
 
+function eventsOf({ first, last, kind }: Omit<GroupEntry, "bytes">): number {
+  return kind === "loss" ? 1 : last - first + 1;
+}
+
 export class GroupIndex {
   #firsts = new Float64Array(INITIAL_SLOTS);
   #sizes = new Uint32Array(INITIAL_SLOTS);
@@ -23,6 +27,12 @@ export class GroupIndex {
   /** Last position of the newest group. */
   #last = 0;
   #bytes = 0;
+  #events = 0;
+
+  /** Of all groups; a declared loss is one event, whatever it stands for. */
+  get events(): number {
+    return this.#events;
+  }
 
   get length(): number {
     return this.#end - this.#begin;
@@ -54,12 +64,13 @@ export class GroupIndex {
     this.#end += 1;
     this.#last = last;
     this.#bytes += bytes;
+    this.#events += eventsOf({ first, last, kind });
   }
 
   /** Forgets the oldest groups. */
   shift(count: number): void {
     assert(count <= this.length, "only groups that are there can go");
-    for (let i = 0; i < count; i += 1) this.#bytes -= this.#sizes[this.#begin + i] as number;
+    for (let i = 0; i < count; i += 1) this.#forget(i);
     this.#begin += count;
   }
 
@@ -71,7 +82,7 @@ export class GroupIndex {
     assert(count >= 1 && i + count <= this.length, "only groups that are there can be replaced");
     const slot = this.#begin + i;
     const first = this.#firsts[slot] as number;
-    for (let k = 0; k < count; k += 1) this.#bytes -= this.#sizes[slot + k] as number;
+    for (let k = 0; k < count; k += 1) this.#forget(i + k);
     const gone = count - 1;
     for (const array of [this.#firsts, this.#sizes, this.#kinds]) {
       array.copyWithin(this.#begin + gone, this.#begin, slot);
@@ -81,6 +92,13 @@ export class GroupIndex {
     this.#sizes[slot + gone] = bytes;
     this.#kinds[slot + gone] = GROUP_KINDS.indexOf(kind);
     this.#bytes += bytes;
+    this.#events += eventsOf(this.at(i) as GroupEntry);
+  }
+
+  #forget(i: number): void {
+    const group = this.at(i) as GroupEntry;
+    this.#bytes -= group.bytes;
+    this.#events -= eventsOf(group);
   }
 
   /** Index of the group that holds the position; of the next newer where none does; `length` beyond the newest. */

@@ -17,7 +17,7 @@
  */
 import assert from "node:assert";
 import { copyFile, mkdir, readdir } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import type { Epoch } from "../../events/ids.ts";
 import type { EpochReason, Stamp } from "../../events/schema.ts";
 import { type Chapters, newest, seedOf, withChapter } from "./chapters.core.ts";
@@ -79,11 +79,12 @@ export function besideStore(directory: string): Readonly<Record<Beside, string>>
     mark: `${directory}.mark`,
     lock: `${directory}.lock`,
     secured: `${directory}.secured`,
+    earlier: `${directory}.secured.earlier`,
     salvaged: `${directory}.salvaged`,
     quarantine: `${directory}.quarantine`,
   };
 }
-type Beside = "mark" | "lock" | "secured" | "salvaged" | "quarantine";
+type Beside = "mark" | "lock" | "secured" | "earlier" | "salvaged" | "quarantine";
 
 interface Live {
   readonly store: Store;
@@ -215,7 +216,8 @@ export class LevelStorage implements GroupStorage {
       return await this.#create();
     }
     const renew = createIfMissing && !mark ? undefined : found.renew;
-    return await this.#adopt(await this.#unmapped(store, found), found, renew);
+    const whole = await this.#unmapped(store, found);
+    return await this.#adopt(whole, found, renew, renew && renewed(renew, found));
   }
 
   async #create(): Promise<Opened> {
@@ -234,14 +236,20 @@ export class LevelStorage implements GroupStorage {
   }
 
   /**
-   * @returns where the files of the store are to be found: as they were before anybody opened it, and as they are. One
-   *   that is secured already is of a start that did not come to its end; what is newer stands in the store itself.
+   * A store that is secured already is of a start that did not come to its end: the earliest of them is kept beside the
+   * newest, for LevelDB has been at everything since.
+   * @returns all places where files of the store are to be found
    */
   async #secure(there: boolean): Promise<readonly string[]> {
     const { directory } = this.#options;
-    const { secured } = this.#paths;
-    if (there && !(await exists(secured))) await secureCopy(directory, secured);
-    return [secured, directory];
+    const { secured, earlier } = this.#paths;
+    if (there) {
+      if ((await exists(secured)) && !(await exists(earlier)))
+        await moveDirectory(secured, earlier);
+      await removeWhole(secured);
+      await secureCopy(directory, secured);
+    }
+    return [secured, earlier, directory];
   }
 
   /**
@@ -276,6 +284,7 @@ export class LevelStorage implements GroupStorage {
       await mark.write({ chapters, accepted, released });
       await syncDirectory(dirname(this.#options.directory));
       await removeWhole(this.#paths.secured);
+      await removeWhole(this.#paths.earlier);
     } catch (error) {
       await mark?.close();
       await store.close();
@@ -340,14 +349,14 @@ export class LevelStorage implements GroupStorage {
    */
   async #finishMove(): Promise<string | undefined> {
     const { directory } = this.#options;
-    const { salvaged, secured } = this.#paths;
+    const { salvaged, secured, earlier } = this.#paths;
     if (!(await exists(salvaged))) return undefined;
     if (!(await isWholeStore(salvaged))) {
       // Not one of ours: the store that is there is worth more.
       await removeDirectory(salvaged);
       return undefined;
     }
-    const kept = await this.#quarantine([secured, directory]);
+    const kept = await this.#quarantine([earlier, secured, directory]);
     await moveDirectory(salvaged, directory);
     return kept;
   }
@@ -358,7 +367,7 @@ export class LevelStorage implements GroupStorage {
     let kept: string | undefined;
     for (const each of directories) {
       if (!(await exists(each))) continue;
-      if (kept) await moveDirectory(each, join(kept, "opened"));
+      if (kept) await moveDirectory(each, join(kept, basename(each)));
       else {
         await mkdir(quarantine, { recursive: true });
         const old = (await readdir(quarantine)).map(Number).filter(Number.isInteger);
@@ -400,6 +409,16 @@ export class LevelStorage implements GroupStorage {
           { cause: error },
         );
   }
+}
+
+/** What a new epoch behind a whole store has to say. */
+function renewed(reason: "salvage" | "restored", { chapters, groups }: Inspection): Damage {
+  const why =
+    reason === "restored"
+      ? "the data directory is a copy put back: what was acknowledged after it was made is not in it"
+      : "the high-water mark is lost: whether anything was acknowledged beyond what is here is not known";
+  const previous = chapters?.at(-1)?.epoch;
+  return { found: [why], reason, previous, lost: [], saved: groups.events, quarantine: undefined };
 }
 
 async function isWholeStore(directory: string): Promise<boolean> {

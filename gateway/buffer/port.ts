@@ -94,7 +94,7 @@ export interface BufferStats {
   readonly released: number;
   /** The same in positions. */
   readonly positions: { readonly accepted: number; readonly released: number };
-  /** Events that wait for the log, those of every epoch; a declared loss counts as what it stands for. */
+  /** Events that wait for the log, those of every epoch; a declared loss is one, whatever it stands for. */
   readonly waiting: number;
   /** Bytes of the events that wait. */
   readonly bytes: number;
