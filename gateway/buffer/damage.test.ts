@@ -3,7 +3,17 @@
  * what was acknowledged, and what it declares lost is what is not there any more. Clauses are those of docs/spec/buffer.md.
  */
 import { existsSync, readdirSync, statSync } from "node:fs";
-import { cp, open, readFile, rename, rm, truncate, writeFile } from "node:fs/promises";
+import {
+  cp,
+  mkdir,
+  open,
+  readFile,
+  rename,
+  rm,
+  symlink,
+  truncate,
+  writeFile,
+} from "node:fs/promises";
 import { join } from "node:path";
 import { afterEach, describe, expect, test } from "vitest";
 import { decodeEvent } from "../../events/codec.ts";
@@ -343,5 +353,56 @@ describe("damage to the files of a buffer", () => {
     await expect(opened(root)).rejects.toMatchObject({ code: "format" });
     expect(readdirSync(join(root, "buffer"))).toEqual(expect.arrayContaining(before));
     expect(existsSync(join(root, "buffer.quarantine"))).toBe(false);
+  });
+
+  test("[DAMAGE-8] what an unfinished start left beside the store is no evidence against it", async () => {
+    const { root, acknowledged } = await used();
+    // A removal that was cut off, and a salvage that never was one.
+    await mkdir(join(root, "buffer.secured"));
+    await writeFile(join(root, "buffer.secured", "CURRENT"), "MANIFEST-000002\n");
+    await mkdir(join(root, "buffer.salvaged"));
+    const log = fileOf(root, "log");
+    await flip(log, Math.floor(statSync(log).size / 2));
+    expect((await survive(root, acknowledged)).declared).toBeLessThanOrEqual(1);
+    expect(existsSync(join(root, "buffer.secured.earlier"))).toBe(false);
+  });
+
+  test("[DAMAGE-3] a record of the log whose type was damaged hides no group", async () => {
+    const { root, acknowledged } = await used();
+    const log = fileOf(root, "log");
+    // The first record's type, behind its checksum and length.
+    await flip(log, 6);
+    expect((await survive(root, acknowledged)).declared).toBe(0);
+  });
+
+  test("[DAMAGE-2] what is no file does not keep it from starting", async () => {
+    const { root, acknowledged } = await used();
+    await mkdir(join(root, "buffer", "lost+found"));
+    await mkdir(join(root, "buffer", "000999.ldb"));
+    await symlink("nowhere", join(root, "buffer", "000998.log"));
+    await rm(join(root, "buffer.mark"));
+    await mkdir(join(root, "buffer.mark"));
+    expect((await survive(root, acknowledged)).declared).toBe(0);
+  });
+
+  test("[ORDER-3] without its mark a store begins a new epoch, however well it was stopped", async () => {
+    const { root, epoch, acknowledged } = await used();
+    await rm(join(root, "buffer.mark"));
+    const after = await survive(root, acknowledged);
+    expect(after.declared).toBe(0);
+    expect(after.epoch).not.toBe(epoch);
+  });
+
+  test("one process at a time, from before it looks at anything: a second one changes nothing", async () => {
+    const { root, acknowledged } = await used();
+    const log = fileOf(root, "log");
+    await flip(log, Math.floor(statSync(log).size / 2));
+    const both = await Promise.allSettled([opened(root), opened(root)]);
+    const codes = both.map((each) => each.status === "fulfilled" || each.reason.code);
+    expect(codes.sort()).toEqual(["in_use", true]);
+    for (const cleanup of cleanups.splice(1).reverse()) await cleanup();
+    const buffer = await opened(root);
+    const events = await buffer.read(buffer.stats().positions.released, ALL);
+    expect(judge(acknowledged, events).declared).toBeLessThanOrEqual(1);
   });
 });

@@ -9,8 +9,9 @@ const NOT_OURS: ReadonlySet<string> = new Set(["EIO", "ENOENT"]);
 
 /** @throws BufferError `damaged` where a table is not what was written */
 export async function refuseDamagedTables(directory: string): Promise<void> {
-  for (const name of await readdir(directory)) {
-    if (!/^\d+\.(ldb|sst)$/.test(name)) continue;
+  for (const entry of await readdir(directory, { withFileTypes: true })) {
+    const { name } = entry;
+    if (!entry.isFile() || !/^\d+\.(ldb|sst)$/.test(name)) continue;
     let table: Buffer;
     try {
       table = await readFile(join(directory, name));
