@@ -66,6 +66,12 @@ const DEFINITIONS: readonly Definition[] = [
     read: (r) => r.broker.packetsTooLarge,
   },
   {
+    name: "tidegate_mqtt_unfinished_closed_total",
+    help: "Connections closed because unfinished packets took too much memory; counted among the client errors too.",
+    kind: "counter",
+    read: (r) => r.broker.packetsUnfinished,
+  },
+  {
     name: "tidegate_mqtt_repeats_total",
     help: "Messages that a device sent again and that were recognised: stored once, acknowledged again.",
     kind: "counter",

@@ -27,6 +27,7 @@ import { Publish } from "./publish.ts";
 import { PublishRights } from "./publish-rights.ts";
 import { Sessions } from "./sessions.ts";
 import { type Emitter, SubscriberCheck } from "./subscriber-check.ts";
+import { Unfinished } from "./unfinished.ts";
 
 export interface BrokerOptions {
   readonly host: string;
@@ -47,6 +48,8 @@ export interface BrokerStats {
   readonly clientErrors: number;
   /** Of these, the ones that a packet over the limit ended. */
   readonly packetsTooLarge: number;
+  /** Of the client errors, the connections that were closed because unfinished packets took too much memory. */
+  readonly packetsUnfinished: number;
   /** Messages that were recognised as sent again, and stored once. */
   readonly repeats: number;
   /** Persistent sessions that are held, connected or not. */
@@ -85,6 +88,7 @@ export class Broker implements ConnectionHost {
   readonly ingest: Ingest;
   readonly rights = new PublishRights();
   readonly budget = new Budget();
+  readonly unfinished = new Unfinished();
   readonly maxPacketBytes: number;
   readonly maxConnectBytes = MAX_CONNECT_BYTES;
   #aedes: Aedes | undefined;
@@ -92,6 +96,7 @@ export class Broker implements ConnectionHost {
   readonly #sockets = new Set<Socket>();
   #clientErrors = 0;
   #packetsTooLarge = 0;
+  #packetsUnfinished = 0;
 
   constructor(options: BrokerOptions, intake: Intake, logger: Logger) {
     this.#options = options;
@@ -189,6 +194,7 @@ export class Broker implements ConnectionHost {
       connections: this.#sockets.size,
       clientErrors: this.#clientErrors,
       packetsTooLarge: this.#packetsTooLarge,
+      packetsUnfinished: this.#packetsUnfinished,
       repeats: this.ingest.repeats,
       sessions: this.#sessions.size,
     };
@@ -196,6 +202,10 @@ export class Broker implements ConnectionHost {
 
   onPacketTooLarge(): void {
     this.#packetsTooLarge += 1;
+  }
+
+  onUnfinishedTooMuch(): void {
+    this.#packetsUnfinished += 1;
   }
 
   wanted({ right, retain }: Publish): boolean {

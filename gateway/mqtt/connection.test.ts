@@ -18,6 +18,7 @@ import {
   startBroker,
   subscribe,
 } from "./test-support/device.ts";
+import { MAX_UNFINISHED_BYTES, Unfinished } from "./unfinished.ts";
 
 const after = cleanups();
 afterEach(() => after.run());
@@ -186,6 +187,32 @@ describe("limits", () => {
     expect(broker.stats()).toMatchObject({ clientErrors: 2, packetsTooLarge: 2, connections: 0 });
   });
 
+  test("unfinished packets of all connections take no more than their limit; who holds most is closed", async () => {
+    const { broker, connected } = await started(300_000);
+    const modest = await connected("modest");
+    const half = bytesOf(reading(1));
+    modest.socket.write(half.subarray(0, 10));
+    await expect.poll(() => broker.unfinished.bytes).toBeGreaterThan(0);
+    const whole = bytesOf(reading(1, { payload: "x".repeat(600_000) }));
+    const sensors: Device[] = [];
+    for (let i = 0; i < 70; i += 1) {
+      const sensor = await connected(`s${i}`);
+      sensor.socket.write(whole.subarray(0, -1));
+      sensors.push(sensor);
+    }
+    await expect.poll(() => broker.stats().packetsUnfinished).toBeGreaterThan(10);
+    expect(broker.unfinished.bytes).toBeLessThanOrEqual(MAX_UNFINISHED_BYTES);
+    // Nothing is lost to whoever may go on, and nothing is kept of those that may not.
+    modest.socket.write(half.subarray(10));
+    expect(await modest.told(1)).toEqual(["puback 1"]);
+    for (const sensor of sensors) sensor.socket.write(whole.subarray(-1));
+    const told = await Promise.all(sensors.map(async (sensor) => (await sensor.told(1))[0]));
+    const gone = told.filter((one) => one === "closed").length;
+    expect(told.filter((one) => one === "puback 1")).toHaveLength(sensors.length - gone);
+    expect(broker.stats()).toMatchObject({ packetsUnfinished: gone, clientErrors: gone });
+    expect(broker.unfinished.bytes).toBe(0);
+  });
+
   test("a payload over its own limit becomes a rejected event, and the device goes on", async () => {
     const { connected, readings } = await started();
     const sensor = await connected();
@@ -307,6 +334,7 @@ describe("a connection that closes", () => {
       },
       rights: new PublishRights(),
       budget: new Budget(),
+      unfinished: new Unfinished(),
       maxPacketBytes: 1000,
       maxConnectBytes: 1000,
       wanted: () => true,

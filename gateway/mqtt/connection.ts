@@ -11,7 +11,8 @@
  *  - the device is not read from while too much of it is in flight, or aedes does not read, or a reading of it finds no
  *    room in the budget of all; then its keepalive does not run either, because it is us who do not listen;
  *  - who sends no readings is not held up by readings that are held;
- *  - packets over the limit and malformed ones close it, before anything of them is gathered.
+ *  - packets over the limit and malformed ones close it, before anything of them is gathered; what is gathered of others
+ *    counts in a limit over all connections.
  */
 import assert from "node:assert";
 import type { Socket } from "node:net";
@@ -25,12 +26,14 @@ import type { Ingest } from "./ingest.ts";
 import { Publish, type PublishOwner } from "./publish.ts";
 import { type PublishRights, RightsCache } from "./publish-rights.ts";
 import type { Session } from "./sessions.ts";
+import type { Gatherer, Unfinished } from "./unfinished.ts";
 
 /** What connections share. */
 export interface ConnectionHost {
   readonly ingest: Ingest;
   readonly rights: PublishRights;
   readonly budget: Budget;
+  readonly unfinished: Unfinished;
   /** Larger packets close the connection; the second holds for CONNECT. */
   readonly maxPacketBytes: number;
   readonly maxConnectBytes: number;
@@ -39,10 +42,17 @@ export interface ConnectionHost {
   /** To subscribers and retained messages. Calls back when they have it. */
   deliver(connection: Connection, publish: Publish, done: () => void): void;
   onPacketTooLarge(): void;
+  onUnfinishedTooMuch(): void;
 }
 
 /** An acknowledgement is four bytes; as many as may be in flight. */
 const acknowledgements = Buffer.allocUnsafeSlow(4 * MAX_IN_FLIGHT_OF_CONNECTION.messages);
+
+/**
+ * What a connection that is not read from may keep of what came already, besides its share of the unfinished: the last
+ * read of the socket behind the piece of a packet from the one before.
+ */
+const MAX_HELD_READ_BYTES = 128 * 1024;
 
 const PUBACK = 0x40;
 const PUBREC = 0x50;
@@ -56,7 +66,7 @@ type Way = "taken" | "aedes" | "stop" | "breach";
 /** A breach of the protocol, or of our limits: MQTT 3.1.1 has no other answer than to close. */
 export class ProtocolError extends Error {}
 
-export class Connection extends Duplex implements PublishOwner {
+export class Connection extends Duplex implements PublishOwner, Gatherer {
   readonly #host: ConnectionHost;
   readonly #socket: Socket;
   readonly #frames: FrameReader;
@@ -88,6 +98,8 @@ export class Connection extends Duplex implements PublishOwner {
   #aedesFull = false;
   #pumping = false;
   #stopped = false;
+  /** What it is counted with among the unfinished. */
+  #unfinished = 0;
   /** The device has closed its side; and aedes knows. */
   #ended = false;
   #endPassed = false;
@@ -318,6 +330,24 @@ export class Connection extends Duplex implements PublishOwner {
     if (run >= 0) this.#hand(frames.bytes.subarray(run, frames.start));
     if (heard) this.#keepalive?.refresh();
     this.#stopOrGo(stop);
+    this.#countUnfinished();
+  }
+
+  #countUnfinished(): void {
+    const frames = this.#frames;
+    let held = 0;
+    if (!this.#stopped) {
+      frames.settle();
+      held = frames.held;
+    } else if (frames.held > MAX_HELD_READ_BYTES) held = frames.held;
+    if (held === this.#unfinished || this.#isClosed()) return;
+    this.#unfinished = held;
+    this.#host.unfinished.hold(this, held);
+  }
+
+  unfinishedTooMuch(): void {
+    this.#host.onUnfinishedTooMuch();
+    this.destroy(new ProtocolError("too much memory is taken by unfinished packets"));
   }
 
   #isClosed(): boolean {
@@ -458,6 +488,7 @@ export class Connection extends Duplex implements PublishOwner {
     clearTimeout(this.#keepalive);
     this.#rights?.clear();
     this.#host.budget.leave(this.#pumpAgain);
+    this.#host.unfinished.hold(this, 0);
     let kept = 0;
     let keptBytes = 0;
     for (let publish = this.#oldest; publish; publish = publish.next) {

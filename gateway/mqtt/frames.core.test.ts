@@ -26,11 +26,34 @@ function framesOf(chunks: readonly Buffer[], limit = 1e6): { frames: Buffer[]; e
       frames.push(reader.bytes.subarray(reader.start, reader.end));
       reader.consume();
     }
+    reader.settle();
   }
   return { frames, end: "none" };
 }
 
 describe("FrameReader", () => {
+  test("holds no more than about what waits once it is settled", () => {
+    const reader = new FrameReader(1e6);
+    const whole = mqttPacket.generate(publish("sensors/d", Buffer.alloc(60_000), 1, 1));
+    reader.add(Buffer.concat([whole, whole.subarray(0, 10)]));
+    expect(reader.next()).toBe("whole");
+    reader.consume();
+    expect(reader.held).toBe(whole.length + 10);
+    reader.settle();
+    expect(reader.held).toBe(10);
+    reader.add(whole.subarray(10, 40_000));
+    expect(reader.next()).toBe("none");
+    reader.settle();
+    expect(reader.held).toBeGreaterThanOrEqual(40_000);
+    reader.add(whole.subarray(40_000));
+    expect(reader.next()).toBe("whole");
+    expect(reader.bytes.subarray(reader.start, reader.end)).toEqual(whole);
+    reader.consume();
+    reader.settle();
+    expect(reader.held).toBe(0);
+    expect(reader.bytes).toHaveLength(0);
+  });
+
   test("finds the same frames however the stream is cut", () => {
     const packet = fc
       .tuple(

@@ -11,9 +11,14 @@ export const PACKET = { connect: 1, publish: 3, pubrel: 6, pingreq: 12, disconne
 /** `large` and `malformed` end the stream: what follows cannot be told apart any more. */
 export type FrameState = "none" | "whole" | "large" | "malformed";
 
+const NOTHING = Buffer.alloc(0);
+
+/** Of this size it is not worth letting go. */
+const SMALL = 4096;
+
 export class FrameReader {
   /** The bytes that the places below are in; what was handed out of it is never written again. */
-  bytes: Buffer = Buffer.alloc(0);
+  bytes: Buffer = NOTHING;
   /** First byte of the frame: type and flags. */
   head = 0;
   /** Places of the frame that next() found: its first byte, the first after its header, the first after it. */
@@ -35,6 +40,27 @@ export class FrameReader {
   /** Bytes that wait, of whole frames and of the beginning of one. */
   get waiting(): number {
     return this.#have - this.#at;
+  }
+
+  /** Memory that what waits keeps. */
+  get held(): number {
+    return this.waiting === 0 ? 0 : this.bytes.length;
+  }
+
+  /**
+   * Nothing more will be taken for now: lets go of what was consumed, so that the memory that is held is about what waits.
+   * The places of the last frame are void.
+   */
+  settle(): void {
+    const { waiting } = this;
+    if (waiting > 0 && (this.bytes.length <= SMALL || 4 * waiting >= this.bytes.length)) return;
+    // Small pieces out of the shared pool would keep all of it.
+    const home = waiting === 0 ? NOTHING : Buffer.allocUnsafeSlow(waiting);
+    this.bytes.copy(home, 0, this.#at, this.#have);
+    this.bytes = home;
+    this.#at = 0;
+    this.#have = waiting;
+    this.#own = waiting > 0;
   }
 
   add(chunk: Buffer): void {
