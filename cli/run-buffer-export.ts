@@ -35,7 +35,13 @@ export async function exportBuffer(
   } finally {
     await examined.close();
   }
-  const { lost } = examined.examination;
+  const { lost, epochs } = examined.examination;
+  if (epochs.length === 0) {
+    process.stderr.write(
+      "tidegate: neither the mark nor the record of its epochs is there: without them no event of it can be verified, and none is written\n",
+    );
+    return 1;
+  }
   if (lost.length === 0) return 0;
   const events = lost.reduce((sum, { from, to }) => sum + to - from + 1, 0);
   process.stderr.write(

@@ -1,6 +1,6 @@
 /** `tidegate buffer` on what real gateways have left behind: whole, damaged, without its mark, in quarantine, running. */
 import { mkdtempSync, readdirSync, readFileSync } from "node:fs";
-import { readFile, rm, stat, writeFile } from "node:fs/promises";
+import { mkdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import mqtt from "mqtt";
@@ -180,6 +180,13 @@ describe("a damaged buffer", () => {
         .filter(({ data }) => data.metrics)
         .map(({ id }) => id),
     ).toEqual(found.filter(({ data }) => data.metrics).map(({ id }) => id));
+    await mkdir(join(directory, "buffer.quarantine", "5"));
+    await writeFile(join(directory, "buffer.quarantine", "5", "000003.log"), "x".repeat(50_000));
+    expect(await buffer("export", "--quarantine", "5")).toMatchObject({
+      code: 1,
+      stdout: "",
+      stderr: expect.stringContaining("neither the mark nor the record of its epochs"),
+    });
     expect(await buffer("export", "--quarantine", "7")).toMatchObject({
       code: 2,
       stderr: expect.stringContaining("no quarantined original 7"),

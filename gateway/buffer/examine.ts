@@ -8,7 +8,7 @@
  * What a start would do about a damaged store is found out by doing it, to the copy. So what is told here, and what the
  * events are, is what a start would save and declare.
  */
-import { link, mkdir, mkdtemp, readdir, stat } from "node:fs/promises";
+import { link, mkdir, mkdtemp, readdir, readFile, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { basename, dirname, join } from "node:path";
 import { type Epoch, makeEpoch } from "../../events/ids.ts";
@@ -45,6 +45,7 @@ export type NextStart = "nothing" | "finish-salvage" | "new-epoch" | "salvage";
 export interface Examination {
   /** 1 or 2; undefined where that cannot be read. */
   readonly format: number | undefined;
+  /** None where neither the mark nor the store says which there were: then no record of it can be verified. */
   readonly epochs: readonly EpochHeld[];
   /** Where the cursor stands: released up to here. */
   readonly cursor: { readonly epoch: Epoch; readonly sequence: number } | undefined;
@@ -74,6 +75,7 @@ export interface ExaminedBuffer {
 }
 
 const PREFIX = ".tidegate-look-";
+const LEFTOVER = /^\.tidegate-look-(\d+)-(?:([0-9a-z]+)-)?/;
 
 /** Of the epoch that a salvage begins behind what it saved: it is ours, and nobody gets to see it. */
 const NOBODYS_EPOCH = makeEpoch(new Uint8Array(10));
@@ -106,7 +108,7 @@ export async function examineBuffer(
       directory,
       folder,
       copy: there ? copy : undefined,
-      evidence: secured ?? (await evidenceOf(there, copy, folder)),
+      evidence: [secured ?? (await evidenceOf(there, copy, folder))],
       mark,
       unfinished,
       stamp,
@@ -122,14 +124,20 @@ export async function examineQuarantined(
 ): Promise<ExaminedBuffer | undefined> {
   const original = join(besideStore(directory).quarantine, String(number));
   if (!(await exists(original))) return undefined;
+  // The start that put it aside left the mark as it was with it, and what else it had secured in folders of their own.
+  // Without the mark nothing is known to be missing, and where the store's own record of its epochs is gone too, no
+  // frame can be verified.
+  const mark = await MarkFile.read(join(original, "mark"));
+  const within = (await readdir(original, { withFileTypes: true }))
+    .filter((entry) => entry.isDirectory())
+    .map(({ name }) => join(original, name));
   return await look(dirname(directory), (folder) =>
-    // It was damaged when it was put aside: everything that can be saved of it, and nothing is known to be missing.
     examineCopy({
       directory: original,
       folder,
       copy: undefined,
-      evidence: original,
-      mark: undefined,
+      evidence: [original, ...within],
+      mark: mark && { ...mark, copied: false },
       unfinished: false,
       stamp,
     }),
@@ -168,6 +176,8 @@ async function look(
   beside: string,
   work: (folder: string) => Promise<ExaminedBuffer>,
 ): Promise<ExaminedBuffer> {
+  await removeLeftovers(beside);
+  await removeLeftovers(tmpdir());
   const near = await makeFolder(beside).catch(() => undefined);
   if (near !== undefined) {
     try {
@@ -176,7 +186,7 @@ async function look(
       if (!/No space|ENOSPC|Disk quota/i.test((error as Error).message)) throw error;
     }
   }
-  return await lookIn(await mkdtemp(join(tmpdir(), `${PREFIX}${process.pid}-`)), work);
+  return await lookIn(await makeFolder(tmpdir()), work);
 }
 
 async function lookIn(
@@ -197,24 +207,38 @@ async function lookIn(
 }
 
 async function makeFolder(beside: string): Promise<string> {
-  await removeLeftovers(beside);
-  return await mkdtemp(join(beside, `${PREFIX}${process.pid}-`));
+  const began = await beginOf(process.pid);
+  return await mkdtemp(join(beside, `${PREFIX}${process.pid}-${began ?? "unknown"}-`));
 }
 
-async function removeLeftovers(beside: string): Promise<void> {
-  for (const name of await readdir(beside)) {
-    if (!name.startsWith(PREFIX)) continue;
-    const pid = Number.parseInt(name.slice(PREFIX.length), 10);
-    if (!isAlive(pid)) await removeDirectory(join(beside, name));
+/** What a killed process left. One that cannot be removed, another user's for one, keeps nobody from looking. */
+async function removeLeftovers(folder: string): Promise<void> {
+  for (const name of await readdir(folder).catch(() => [])) {
+    const [, pid, began] = LEFTOVER.exec(name) ?? [];
+    if (pid === undefined || (await isAlive(Number(pid), began))) continue;
+    await removeDirectory(join(folder, name)).catch(() => undefined);
   }
 }
 
-function isAlive(pid: number): boolean {
+/** The number of a process that was killed may be another's by now; in a container it is so nearly every time. */
+async function isAlive(pid: number, began: string | undefined): Promise<boolean> {
   try {
     process.kill(pid, 0);
-    return true;
   } catch (error) {
-    return (error as NodeJS.ErrnoException).code === "EPERM";
+    if ((error as NodeJS.ErrnoException).code !== "EPERM") return false;
+  }
+  const now = await beginOf(pid);
+  return now === undefined || now === began;
+}
+
+/** When a process began, in ticks since the boot; undefined where the system does not tell. */
+async function beginOf(pid: number): Promise<string | undefined> {
+  try {
+    const text = await readFile(`/proc/${pid}/stat`, "latin1");
+    // The second field is the name of the program, which may hold anything, in brackets.
+    return text.slice(text.lastIndexOf(")") + 2).split(" ")[19];
+  } catch {
+    return undefined;
   }
 }
 
@@ -276,7 +300,7 @@ interface Work {
   /** To be opened; undefined where there is nothing that LevelDB could open. */
   readonly copy: string | undefined;
   /** Files that LevelDB has not touched. */
-  readonly evidence: string;
+  readonly evidence: readonly string[];
   readonly mark: ReadMark | undefined;
   readonly unfinished: boolean;
   readonly stamp: () => Stamp;
@@ -320,7 +344,7 @@ async function examineSalvaged(
 ): Promise<ExaminedBuffer> {
   const target = join(folder, "salvaged");
   const { lost, saved } = await salvage({
-    evidence: [evidence],
+    evidence,
     target,
     mark,
     reason: "salvage",
