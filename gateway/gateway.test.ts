@@ -1,5 +1,5 @@
 import { mkdtempSync } from "node:fs";
-import { mkdir, rm, rmdir } from "node:fs/promises";
+import { mkdir, rm, symlink } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Registry } from "@prometheus-io/client";
@@ -92,6 +92,14 @@ const metrics = (record: StoredRecord) =>
   record.headers.ce_type === "tidegate.reading"
     ? decodeEvent("tidegate.reading", record.value ?? new Uint8Array()).metrics
     : undefined;
+
+/** The mark is a link that leads nowhere but to itself: nobody can read it. @returns its path */
+async function unreadableMark(): Promise<string> {
+  const mark = join(directory, "gateway", "buffer.mark");
+  await mkdir(join(directory, "gateway"));
+  await symlink(mark, mark);
+  return mark;
+}
 
 describe("gateway", () => {
   test("its journal in the log has its epoch, heartbeat and readings in order, without holes", async () => {
@@ -188,8 +196,7 @@ describe("gateway", () => {
 
   test("a buffer that cannot be opened yet stops nothing but readings, and is told", async () => {
     const log = await startLog();
-    const mark = join(directory, "gateway", "buffer.mark");
-    await mkdir(mark, { recursive: true });
+    const mark = await unreadableMark();
     const gateway = await startGateway(log);
     const app = fastify();
     cleanups.push(() => app.close());
@@ -204,7 +211,7 @@ describe("gateway", () => {
     );
     expect(gateway.status()).toBeUndefined();
 
-    await rmdir(mark);
+    await rm(mark);
     await expect.poll(async () => (await app.inject("/health/ready")).statusCode).toBe(200);
     await publish(gateway, 1);
     const journal = await journalUntil(log, (record) => metrics(record)?.n === 1);
@@ -227,7 +234,7 @@ describe("gateway", () => {
   });
 
   test("it stops while its buffer is still being recovered", async () => {
-    await mkdir(join(directory, "gateway", "buffer.mark"), { recursive: true });
+    await unreadableMark();
     const gateway = await startGateway();
     await gateway.stop();
     expect(gateway.started).toBe(false);
