@@ -1,4 +1,6 @@
 /** What an examination says of a store, held against what a start then does with it. */
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { existsSync, mkdtempSync, readdirSync } from "node:fs";
 import { cp, mkdir, readFile, rm, truncate, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -221,4 +223,21 @@ describe("a folder that a killed look left behind", () => {
       await rm(left, { recursive: true, force: true });
     }
   });
+});
+
+test("a store that a gateway has closed for a moment, to salvage it, is in use all the same", async () => {
+  const { root } = await used();
+  const module = new URL("./directory-lock.ts", import.meta.url).href;
+  const path = JSON.stringify(join(root, "buffer.lock"));
+  const program = `import { DirectoryLock } from "${module}";
+    await new DirectoryLock(${path}).acquire();
+    console.log("held");
+    setInterval(() => undefined, 1000);`;
+  const holder = spawn(process.execPath, ["--input-type=module", "-e", program]);
+  cleanups.push(async () => {
+    holder.kill("SIGKILL");
+    await once(holder, "exit");
+  });
+  await once(holder.stdout, "data");
+  await expect(examined(root)).rejects.toMatchObject({ code: "in_use" });
 });

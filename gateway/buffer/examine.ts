@@ -98,7 +98,9 @@ export async function examineBuffer(
   const there = await holdsStore(source);
   if (!there && !mark && !(await exists(paths.secured))) return undefined;
   return await look(dirname(directory), async (folder) => {
-    await refuseLocked(directory, folder);
+    // While a gateway salvages, or waits for its disk, it has the store closed, and holds the lock beside it.
+    await refuseLocked(directory, directory, join(folder, "probe"));
+    await refuseLocked(directory, paths.lock, join(folder, "probe-beside"));
     const copy = join(folder, "copy");
     const before = await footprint(source);
     if (there) await secureCopy(source, copy);
@@ -247,11 +249,10 @@ async function beginOf(pid: number): Promise<string | undefined> {
  * file cannot be opened while a gateway has the real one open; and nothing of the real one is touched. Never to be called
  * by the process that has the store open itself: it would not be refused, and would lose its own lock (POSIX).
  */
-async function refuseLocked(directory: string, folder: string): Promise<void> {
-  const probe = join(folder, "probe");
+async function refuseLocked(directory: string, locked: string, probe: string): Promise<void> {
   await mkdir(probe);
   try {
-    await link(join(directory, "LOCK"), join(probe, "LOCK"));
+    await link(join(locked, "LOCK"), join(probe, "LOCK"));
   } catch {
     // There is none, or it is on another disk: then what happens to the files while they are copied must tell.
     return;
