@@ -238,6 +238,7 @@ export function bufferConformance(harness: BufferHarness): void {
           ...{ begin: 2, reason: "full", sequence: to },
         });
         expect(to - begin + 1).toBe(lost.full);
+        expect(from.stats().waiting, "a loss is one event").toBe(rest.length + 2);
         expect(sequences(rest)).toEqual(Array.from({ length: 101 - to }, (_, i) => to + 1 + i));
         expect(rest.at(-1) && text(rest.at(-1) as NewEvent)).toBe(text(event("d99")));
       };
