@@ -97,6 +97,10 @@ export class Forwarder implements SinkSource {
       if (last) {
         const batch = freeze(journal, sent, clock);
         this.#sending = { batch, upTo: last.position };
+        // What comes next is read while the log takes this one; a read that fails is tried again in its turn.
+        const limit = { events: batchEvents, bytes: batchBytes };
+        const next = buffer.read(last.position, limit).catch(() => undefined);
+        this.#ahead = { after: last.position, events: next };
         return batch;
       }
       // Read anew after the wait: what waited may have given way to newer readings meanwhile.
@@ -108,13 +112,9 @@ export class Forwarder implements SinkSource {
   async acknowledged(batch: FrozenBatch): Promise<void> {
     const sending = this.#sending;
     if (sending?.batch !== batch) throw new Error("a batch was acknowledged that is not in flight");
-    const { buffer, batchEvents, batchBytes } = this.#options;
-    // What comes next is read while the disk takes the release; a read that fails is tried again in its turn.
-    const events = buffer
-      .read(sending.upTo, { events: batchEvents, bytes: batchBytes })
-      .catch(() => undefined);
-    this.#ahead = { after: sending.upTo, events };
-    await this.#whileBufferRecovers(this.#stopped.signal, () => buffer.release(sending.upTo));
+    await this.#whileBufferRecovers(this.#stopped.signal, () =>
+      this.#options.buffer.release(sending.upTo),
+    );
     this.#sending = undefined;
   }
 
