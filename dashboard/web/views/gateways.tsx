@@ -44,7 +44,8 @@ function Gateway({ view }: { readonly view: GatewayView }): JSX.Element {
               "No backlog"
             ) : (
               <>
-                Backlog <strong class="number">{formatCount(waiting)}</strong> events
+                Backlog <strong class="number">{formatCount(waiting)}</strong>{" "}
+                {waiting === 1 ? "event" : "events"}
               </>
             )}
             <span class="muted">
