@@ -406,7 +406,8 @@ export class GroupCommitBuffer implements DurableBuffer {
       this.#lost.full += run.events;
       this.#groups.replace(run.begin, run.count, loss.length, "loss");
     }
-    this.#groups.shift(this.#removedBefore(released, freed));
+    // What gave way lies behind what may be on its way to the log, so the released ones are the oldest still.
+    this.#groups.shift(freed);
     const removed = before - this.#groups.bytes;
     this.#released = released;
     if (group.last >= group.first) {
@@ -415,13 +416,6 @@ export class GroupCommitBuffer implements DurableBuffer {
     }
     this.#space.holds(this.#groups.bytes);
     this.#space.removed(removed, this.#groups.at(0)?.first ?? this.#written + 1);
-  }
-
-  #removedBefore(released: number, freed: number): number {
-    let count = 0;
-    while ((this.#groups.at(count)?.last ?? Number.POSITIVE_INFINITY) <= released) count += 1;
-    assert.equal(count, freed, "what was removed from the store goes from the index");
-    return count;
   }
 
   /**

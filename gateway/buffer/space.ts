@@ -69,7 +69,7 @@ export class Space {
   holds(held: number): void {
     if (!this.full || held >= this.capacity(held) * ROOM_SHARE) return;
     this.full = false;
-    this.#options.logger?.info({ bytes: held }, "the buffer has room again");
+    this.#options.logger?.info({ bytes: held }, "the buffer is not full any more");
   }
 
   /**
