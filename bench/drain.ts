@@ -108,7 +108,7 @@ try {
 }
 
 console.log(
-  `a backlog of ${READINGS.toLocaleString("en")} readings of 120 B in batches of 1,000; ${ROUNDS} rounds in turn; medians\n`,
+  `a backlog of ${READINGS.toLocaleString("en")} readings of 120 B in batches as the gateway sends them; ${ROUNDS} rounds in turn; medians\n`,
 );
 const row = (into: string, drained: readonly Drained[]) => ({
   into,

@@ -12,6 +12,7 @@ import { connect, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
+import { GATEWAY_FLAGS } from "../bin/gateway-flags.mjs";
 import { missingCommand } from "../test/debian.ts";
 
 /** Ticks of /proc/PID/stat are hundredths of a second on every Linux that Node runs on. */
@@ -27,7 +28,7 @@ export interface Peer {
   readonly port: number;
 }
 
-/** A script of this folder that prints its port once it listens. */
+/** A script of this folder that prints its port once it listens, on a Node as the gateway's. */
 export async function startPeer(name: string, script: string, ...args: string[]): Promise<Peer> {
   return await startPeerUnder([], name, script, ...args);
 }
@@ -41,7 +42,7 @@ export async function startPeerUnder(
 ): Promise<Peer> {
   const [command = "", ...rest] = [
     ...wrapper,
-    ...[process.execPath, join(import.meta.dirname, script), ...args],
+    ...[process.execPath, ...GATEWAY_FLAGS, join(import.meta.dirname, script), ...args],
   ];
   const child = spawn(command, rest, { stdio: ["ignore", "pipe", "inherit", "ipc"] });
   const port = await new Promise<number>((resolve, reject) => {

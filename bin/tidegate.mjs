@@ -7,6 +7,7 @@ import { existsSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { GATEWAY_FLAGS } from "./gateway-flags.mjs";
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const main = join(root, "dist", "cli", "main.js");
@@ -28,12 +29,7 @@ function pinnedNode() {
   }
 }
 const pinned = pinnedNode();
-/**
- * A gateway lives on a small board: without a bound V8 lets garbage pile up to several times what is in use before it
- * collects, because it takes the whole machine for its own.
- */
-const flags =
-  process.argv[2] === "gateway" ? ["--max-semi-space-size=4", "--max-old-space-size=160"] : [];
+const flags = process.argv[2] === "gateway" ? GATEWAY_FLAGS : [];
 const bounded = flags.every((flag) => process.execArgv.includes(flag));
 if (newEnough && !bounded && process.execve) {
   const args = ["--enable-source-maps", ...flags, main, ...process.argv.slice(2)];

@@ -5,7 +5,14 @@
 import { type Chapters, chapterOf, newest, seedOf } from "./chapters.core.ts";
 import { summarizeGroup } from "./frame.core.ts";
 import { GroupIndex } from "./group-index.core.ts";
-import { FORMAT, readMeta, type Store, scanPages } from "./level-store.ts";
+import {
+  FORMAT,
+  firstPosition,
+  readMeta,
+  type Store,
+  scanGroups,
+  scanValues,
+} from "./level-store.ts";
 import type { ReadMark } from "./mark.ts";
 import { BufferError } from "./port.ts";
 
@@ -73,26 +80,45 @@ async function scan(
   groups: GroupIndex,
   tell: (finding: string) => void,
 ): Promise<number> {
+  const last = await scanSound(store, chapters, released, groups);
+  if (last !== undefined) return last;
   let expected: number | undefined;
-  let isWhole = true;
-  const look = (first: number, group: Buffer) => {
+  for await (const [first, group] of scanGroups(store, 0)) {
     if (first !== (expected ?? Math.min(first, released + 1))) {
       tell(`records ${expected ?? released + 1} to ${first - 1} are missing`);
-      isWhole = false;
     }
-    const { intact, last, kind } = summarizeGroup(first, seedOf(chapterOf(chapters, first)), group);
-    if (!intact) {
-      tell(`record ${last + 1} is not what was written`);
-      isWhole = false;
-    }
-    // After the first finding the store will be salvaged, and the index, which has no holes, is of no use.
-    if (isWhole) groups.push(first, last, group.length, kind);
+    const { intact, last } = summarizeGroup(first, seedOf(chapterOf(chapters, first)), group);
+    if (!intact) tell(`record ${last + 1} is not what was written`);
     expected = Math.max(expected ?? 0, last + 1);
-  };
-  for await (const page of scanPages(store, 0)) {
-    for (const [first, group] of page) look(first, group);
   }
   return expected === undefined ? released : expected - 1;
+}
+
+/**
+ * A store with nothing amiss: every group begins where the one before it ends, as its checksums say, which go over the
+ * positions too.
+ * @returns the highest position; undefined where something is amiss, and then the index is of no use
+ */
+async function scanSound(
+  store: Store,
+  chapters: Chapters,
+  released: number,
+  groups: GroupIndex,
+): Promise<number | undefined> {
+  const begin = await firstPosition(store);
+  if (begin === undefined) return released;
+  if (begin > released + 1) return undefined;
+  let first = begin;
+  for await (const page of scanValues(store)) {
+    for (const group of page) {
+      const seed = seedOf(chapterOf(chapters, first));
+      const { intact, last, kind } = summarizeGroup(first, seed, group);
+      if (!intact) return undefined;
+      groups.push(first, last, group.length, kind);
+      first = last + 1;
+    }
+  }
+  return first - 1;
 }
 
 function compare(

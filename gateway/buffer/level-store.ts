@@ -29,7 +29,8 @@ const bytes = { keyEncoding: "buffer", valueEncoding: "buffer" } as const;
  */
 const STORE_OPTIONS = {
   compression: false,
-  writeBufferSize: 4 * 1024 * 1024,
+  // While a table is written acknowledgements wait for the disk: small ones, so that none of them waits long.
+  writeBufferSize: 1024 * 1024,
   maxFileSize: 1024 * 1024,
   maxOpenFiles: 64,
   cacheSize: 1024 * 1024,
@@ -41,6 +42,11 @@ export const FORMAT = 2;
 
 export const EVENTS_BEGIN: Buffer = Buffer.from("e");
 const EVENTS_END = Buffer.from("f");
+
+type Entry = readonly [key: Buffer, value: Buffer];
+
+/** A store of small groups is read in bites of this size, which is what a start with a million of them costs. */
+const bites = { highWaterMarkBytes: 256 * 1024 } as const;
 
 export function groupKey(first: number): Buffer {
   const key = Buffer.allocUnsafe(9);
@@ -176,31 +182,54 @@ export async function* scanGroups(
   store: Store,
   from: number,
 ): AsyncGenerator<readonly [first: number, group: Buffer]> {
-  for await (const page of scanPages(store, from)) yield* page;
+  for await (const page of scanEntries(store, from)) {
+    for (const [key, value] of page) {
+      const first = firstOfKey(key);
+      if (first !== undefined) yield [first, value];
+    }
+  }
 }
 
-/** The same by the page: a start with a million groups waits a million times less. */
-export async function* scanPages(
-  store: Store,
-  from: number,
-): AsyncGenerator<readonly (readonly [first: number, group: Buffer])[]> {
-  const iterator = store.iterator({
-    gte: from > 0 ? groupKey(from) : EVENTS_BEGIN,
-    lt: EVENTS_END,
-    fillCache: false,
-    // A store of small groups is read in bites of this size, which is what a start with a million of them costs.
-    highWaterMarkBytes: 256 * 1024,
-    ...bytes,
-  });
+/**
+ * Values alone, in the order of their positions. To make a buffer of a key takes as long as to look at a small group, so
+ * this is for a start with a million of them: where each stands, its checksums say.
+ */
+export function scanValues(store: Store): AsyncGenerator<readonly Buffer[]> {
+  const range = { gte: EVENTS_BEGIN, lt: EVENTS_END, fillCache: false, ...bites, ...bytes };
+  return pages(store.values(range));
+}
+
+/** First position in the store; undefined where it has no groups. */
+export async function firstPosition(store: Store): Promise<number | undefined> {
+  for await (const key of store.keys({ gte: EVENTS_BEGIN, lt: EVENTS_END, limit: 1, ...bytes })) {
+    return firstOfKey(key);
+  }
+  return undefined;
+}
+
+async function* scanEntries(store: Store, from: number): AsyncGenerator<readonly Entry[]> {
+  const gte = from > 0 ? groupKey(from) : EVENTS_BEGIN;
+  const range = { gte, lt: EVENTS_END, fillCache: false, ...bites, ...bytes };
+  yield* pages(store.iterator(range));
+}
+
+/** By the page, because to wait for each costs more than to look at it; the next is read while one is looked at. */
+async function* pages<T>(iterator: {
+  nextv(size: number): Promise<T[]>;
+  close(): Promise<void>;
+}): AsyncGenerator<readonly T[]> {
+  const read = () => {
+    const page = iterator.nextv(300);
+    // Whoever asks for it is told; nobody may.
+    page.catch(() => {});
+    return page;
+  };
   try {
+    let next = read();
     for (;;) {
-      const entries = await iterator.nextv(1000);
-      if (entries.length === 0) return;
-      const page: (readonly [number, Buffer])[] = [];
-      for (const [key, value] of entries) {
-        const first = firstOfKey(key);
-        if (first !== undefined) page.push([first, value]);
-      }
+      const page = await next;
+      if (page.length === 0) return;
+      next = read();
       yield page;
     }
   } finally {

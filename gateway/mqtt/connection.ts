@@ -238,6 +238,8 @@ export class Connection extends Duplex implements PublishOwner, Gatherer {
     let settledBytes = 0;
     for (let publish = this.#oldest; publish?.ready; publish = this.#oldest) {
       this.#oldest = publish.next;
+      // One that the collector has moved to its old space would keep all that came behind it.
+      publish.next = undefined;
       if (publish.done) {
         this.#writeAcknowledgements(bytes);
         bytes = 0;
@@ -256,6 +258,7 @@ export class Connection extends Duplex implements PublishOwner, Gatherer {
         settledBytes += publish.size;
       }
     }
+    if (this.#oldest === undefined) this.#newest = undefined;
     this.#writeAcknowledgements(bytes);
     this.#give(settled, settledBytes);
   }
