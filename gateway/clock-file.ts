@@ -11,8 +11,25 @@ import type { Known } from "./clock.core.ts";
 
 const FORMAT = 1;
 
-/** @returns undefined where there is none, or none that can be read */
-export function readKnown(path: string): Known | undefined {
+/** Where it is kept. */
+export interface KnownStore {
+  /** For people. */
+  readonly name: string;
+  /** @returns undefined where there is none, or none that can be read */
+  read(): Known | undefined;
+  /** Whole or not at all. @throws where the disk does not take it */
+  write(known: Known): Promise<void>;
+}
+
+export function knownFile(path: string): KnownStore {
+  return {
+    name: path,
+    read: () => readKnown(path),
+    write: (known) => writeKnown(path, known),
+  };
+}
+
+function readKnown(path: string): Known | undefined {
   let text: string;
   try {
     text = readFileSync(path, "utf8");
@@ -54,8 +71,7 @@ function parse(content: Record<string, unknown>): Known | undefined {
   };
 }
 
-/** Whole or not at all. @throws where the disk does not take it */
-export async function writeKnown(path: string, known: Known): Promise<void> {
+async function writeKnown(path: string, known: Known): Promise<void> {
   const { boot, offset, since, trail, floor, earlier, agreed } = known;
   const content = { format: FORMAT, boot, offset, since, trail, floor, earlier, agreed };
   const file = await open(`${path}.new`, "w");

@@ -8,6 +8,7 @@ import { decodeEvent } from "../events/codec.ts";
 import type { NewEvent } from "./buffer/port.ts";
 import type { Mark } from "./clock.core.ts";
 import { bootClock, systemClock, timeServiceMark } from "./clock.ts";
+import { knownFile } from "./clock-file.ts";
 import { ClockWatch } from "./clock-watch.ts";
 import { ManualClock } from "./test-support/manual-clock.ts";
 
@@ -27,7 +28,7 @@ afterEach(async () => {
 
 async function watching(clock: ManualClock, mark: () => Mark = () => ({ kind: "none" })) {
   const file = join(directory, "clock.json");
-  const watch = new ClockWatch({ clock, mark, file, waitMs: 300_000, logger });
+  const watch = new ClockWatch({ clock, mark, known: knownFile(file), waitMs: 300_000, logger });
   await watch.start();
   running.push(watch);
   return watch;
@@ -201,7 +202,7 @@ test("a machine that slept did not set its clock", async () => {
   const clock = { now: () => wall, ...boot, boot: "boot-1" };
   const file = join(directory, "clock.json");
   const mark = () => ({ kind: "none" }) as const;
-  const watch = new ClockWatch({ clock, mark, file, waitMs: 300_000, logger });
+  const watch = new ClockWatch({ clock, mark, known: knownFile(file), waitMs: 300_000, logger });
   await watch.start();
   running.push(watch);
   const { events } = journal(watch);

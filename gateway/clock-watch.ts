@@ -10,6 +10,7 @@ import { EventEmitter, once } from "node:events";
 import type { Logger } from "pino";
 import { encodeEvent } from "../events/codec.ts";
 import type { GatewayStatus, Stamp } from "../events/schema.ts";
+import { systemTimers, type Timer, type Timers } from "../time/timers.ts";
 import type { NewEvent } from "./buffer/port.ts";
 import {
   beginClock,
@@ -25,15 +26,17 @@ import {
   timeAt,
 } from "./clock.core.ts";
 import type { Clock } from "./clock.ts";
-import { readKnown, writeKnown } from "./clock-file.ts";
+import type { KnownStore } from "./clock-file.ts";
 
 export interface ClockWatchOptions {
   readonly clock: Clock;
   readonly mark: () => Mark;
-  /** File that keeps what is known. */
-  readonly file: string;
+  /** Keeps what is known. */
+  readonly known: KnownStore;
   /** How long the time is waited for. */
   readonly waitMs: number;
+  /** Default: the machine's. */
+  readonly timers?: Timers;
   readonly logger: Logger;
 }
 
@@ -55,17 +58,19 @@ export class ClockWatch {
   #writing: Promise<void> = Promise.resolve();
   /** The floor that is on disk. */
   #writtenFloor = 0;
-  #timer: NodeJS.Timeout | undefined;
+  readonly #timers: Timers;
+  #timer: Timer | undefined;
 
   constructor(options: ClockWatchOptions) {
     this.#options = options;
+    this.#timers = options.timers ?? systemTimers;
   }
 
   /** Reads what is known and looks for the first time. The data directory must be there. */
   async start(): Promise<void> {
     if (this.#state) return;
-    const { clock, file } = this.#options;
-    const known = readKnown(file);
+    const { clock } = this.#options;
+    const known = this.#options.known.read();
     this.#state = beginClock(known, clock.boot);
     this.#writtenFloor = this.#state.floor;
     this.look();
@@ -75,8 +80,8 @@ export class ClockWatch {
       // On disk before the first stamp: the next process must know that this boot had events without a time.
       await this.#write();
     }
-    this.#timer = setInterval(() => this.look(), LOOK_MS);
-    this.#timer.unref();
+    this.#timer = this.#timers.setInterval(() => this.look(), LOOK_MS);
+    this.#timer.unref?.();
     if (this.#live().offset === undefined) this.#warnUnset();
   }
 
@@ -87,7 +92,7 @@ export class ClockWatch {
   }
 
   async stop(): Promise<void> {
-    clearInterval(this.#timer);
+    this.#timers.clear(this.#timer);
     this.#timer = undefined;
     if (!this.#state) return;
     await this.#telling;
@@ -203,7 +208,7 @@ export class ClockWatch {
     const known: Known = this.#live();
     this.#writtenFloor = known.floor;
     this.#writing = this.#writing
-      .then(() => writeKnown(this.#options.file, known))
+      .then(() => this.#options.known.write(known))
       .catch((error: Error) => {
         this.#options.logger.warn({ reason: error.message }, "what is known of the time not kept");
       });
@@ -212,8 +217,9 @@ export class ClockWatch {
 
   #warnUnset(): void {
     const { floor } = this.#live();
-    const { logger, waitMs, file, clock } = this.#options;
-    const past = floor > clock.now() ? { newestKnown: new Date(floor).toISOString(), file } : {};
+    const { logger, waitMs, known, clock } = this.#options;
+    const past =
+      floor > clock.now() ? { newestKnown: new Date(floor).toISOString(), file: known.name } : {};
     logger.warn(
       { shows: new Date(clock.now()).toISOString(), ...past },
       `the clock is not set: readings are taken, and wait up to ${Math.round(waitMs / 1000)} s from the boot for their time`,

@@ -6,24 +6,24 @@
  */
 import { randomBytes } from "node:crypto";
 import { join } from "node:path";
-import { setTimeout as pause } from "node:timers/promises";
 import type { Logger } from "pino";
-import { eventHeaders } from "../events/cloudevents.ts";
-import { encodeEvent } from "../events/codec.ts";
-import { type Epoch, eventId, type GatewayId, gatewaySource, makeEpoch } from "../events/ids.ts";
+import { type GatewayId, makeEpoch } from "../events/ids.ts";
 import type { GatewayStatus } from "../events/schema.ts";
 import { topicNames } from "../events/topics.ts";
 import type { EventLog, SinkStatus, TopicSpec } from "../stream/port.ts";
+import { pause, systemTimers } from "../time/timers.ts";
 import { LevelBuffer } from "./buffer/leveldb.ts";
-import { BufferError, type BufferStats, type DurableBuffer, type NewEvent } from "./buffer/port.ts";
+import { BufferError, type BufferStats, type DurableBuffer } from "./buffer/port.ts";
 import { type Clock, systemClock, timeServiceMark } from "./clock.ts";
+import { knownFile } from "./clock-file.ts";
 import { ClockWatch } from "./clock-watch.ts";
 import type { GatewaySettings } from "./config.ts";
 import { Forwarder } from "./forwarder/forwarder.ts";
 import { loadIdentity, saveIdentity } from "./identity.ts";
 import { Broker, type BrokerStats } from "./mqtt/broker.ts";
 import { Intake, type IntakeStats } from "./mqtt/intake.ts";
-import { bufferStatus, type Room, RoomWatch } from "./room-watch.ts";
+import { Reporter } from "./reporter.ts";
+import { type Room, RoomWatch } from "./room-watch.ts";
 
 export interface GatewayOptions {
   readonly settings: GatewaySettings;
@@ -54,9 +54,6 @@ const FIRST_HEARTBEAT_MS = 2000;
 /** Between tries to listen, once a start has ended without, ms. */
 const LISTEN_RETRY_MS = 5000;
 
-/** From the first status to the second. */
-const SECOND_STATUS_MS = 1000;
-
 interface Running {
   readonly gateway: GatewayId;
   readonly buffer: DurableBuffer;
@@ -65,21 +62,16 @@ interface Running {
   broker: Broker;
   readonly room: RoomWatch;
   readonly forwarder: Forwarder | undefined;
+  readonly reporter: Reporter;
 }
 
 export class Gateway {
   readonly #options: GatewayOptions;
   readonly #clock: Clock;
   #watch: ClockWatch | undefined;
-  readonly #timers = new Set<NodeJS.Timeout>();
   #running: Running | undefined;
-  /** When it was started, on the boot clock: the wall clock may be set afterwards. */
-  #startedUptime = 0;
   #stopping = new AbortController();
   #opening: Promise<void> | undefined;
-  #heartbeatInFlight = false;
-  #statusInFlight = false;
-  #statusTold = true;
 
   constructor(options: GatewayOptions) {
     this.#options = options;
@@ -89,18 +81,17 @@ export class Gateway {
   /** @throws IdentityError, BufferError, ListenError: each message says what to do */
   async start(): Promise<void> {
     if (this.#running) return;
-    const { settings, dataDir, namespace, logger, log } = this.#options;
+    const { settings, dataDir, namespace, version, logger, log } = this.#options;
     const identity = await loadIdentity(dataDir, settings.gateway_id, logger);
     const watch = new ClockWatch({
       clock: this.#clock,
       mark: () => timeServiceMark(settings.clock.mark_file),
-      file: join(dataDir, "clock.json"),
+      known: knownFile(join(dataDir, "clock.json")),
       waitMs: settings.clock.wait_ms,
       logger,
     });
     await watch.start();
     this.#watch = watch;
-    this.#startedUptime = watch.uptime();
     const buffer = new LevelBuffer({
       directory: join(dataDir, "buffer"),
       createIfMissing: !identity.bufferMade,
@@ -142,7 +133,15 @@ export class Gateway {
         logger,
       });
       const broker = this.#newBroker(intake);
-      const running = { gateway: identity.gateway, buffer, intake, broker, room, forwarder };
+      const gateway = identity.gateway;
+      const reporter = new Reporter({
+        ...{ gateway, namespace, version, buffer, watch, room, intake, logger },
+        statusIntervalMs: settings.status_interval_ms,
+        heartbeatIntervalMs: settings.heartbeat_interval_ms,
+        freeFloorBytes: settings.buffer.free_floor_bytes,
+        clients: () => this.#running?.broker.stats().clients ?? 0,
+      });
+      const running = { gateway, buffer, intake, broker, room, forwarder, reporter };
       this.#stopping = new AbortController();
       await this.#openBroker(running);
       this.#running = running;
@@ -153,11 +152,8 @@ export class Gateway {
     }
     watch.follow((event) => buffer.append([event], { reserved: true }));
     const { signal } = this.#stopping;
-    const patience = pause(FIRST_HEARTBEAT_MS, undefined, { signal }).catch(() => undefined);
-    await Promise.race([this.#heartbeat(), patience]);
-    this.#every(settings.status_interval_ms, async () => this.#running?.room.look());
-    this.#running?.room.look();
-    this.#every(settings.heartbeat_interval_ms, () => this.#heartbeat());
+    const patience = pause(systemTimers, FIRST_HEARTBEAT_MS, signal).catch(() => undefined);
+    await Promise.race([this.#live().reporter.start(), patience]);
     if (log) void this.#connect(log);
     else logger.info("no brokers are set: readings are kept in the buffer and go nowhere yet");
   }
@@ -168,8 +164,7 @@ export class Gateway {
     if (!running) return;
     this.#running = undefined;
     this.#stopping.abort();
-    for (const timer of this.#timers) clearInterval(timer);
-    this.#timers.clear();
+    running.reporter.stop();
     await this.#opening;
     await running.broker.stop();
     await running.forwarder?.stop(this.#options.settings.stop_deadline_ms);
@@ -203,6 +198,11 @@ export class Gateway {
     return running.broker.listening ? undefined : "the broker does not listen yet";
   }
 
+  /** What the gateway says of itself now; undefined before its buffer could be opened for the first time. */
+  status(): GatewayStatus | undefined {
+    return this.#live().reporter.status();
+  }
+
   report(): GatewayReport {
     const { gateway, buffer, room, intake, broker, forwarder } = this.#live();
     return {
@@ -213,11 +213,6 @@ export class Gateway {
       intake: intake.stats,
       sink: forwarder?.status(),
     };
-  }
-
-  #time(): ClockWatch {
-    if (!this.#watch) throw new Error("the gateway is not running");
-    return this.#watch;
   }
 
   #live(): Running {
@@ -274,14 +269,14 @@ export class Gateway {
           this.#options.logger.error({ reason: message }, "the broker cannot listen yet");
         }
         told = message;
-        await pause(LISTEN_RETRY_MS, undefined, { signal }).catch(() => undefined);
+        await pause(systemTimers, LISTEN_RETRY_MS, signal).catch(() => undefined);
       }
     }
   }
 
   /** Topics first: a sink would wait for ever for one that nobody makes. */
   async #connect(log: EventLog): Promise<void> {
-    const { topics = [], logger, settings } = this.#options;
+    const { topics = [], logger } = this.#options;
     let told = false;
     for (;;) {
       if (!this.#running) return;
@@ -296,95 +291,13 @@ export class Gateway {
           );
         }
         told = true;
-        await new Promise((resolve) => setTimeout(resolve, 1000 + Math.random() * 1000));
+        const { signal } = this.#stopping;
+        await pause(systemTimers, 1000 + Math.random() * 1000, signal).catch(() => undefined);
       }
     }
     const running = this.#running;
     if (!running) return;
     await running.forwarder?.start();
-    await this.#publishStatus();
-    // The first status tells of a backlog that is just being sent: a page should not show that for a whole interval.
-    this.#timers.add(setTimeout(() => void this.#publishStatus(), SECOND_STATUS_MS));
-    this.#every(settings.status_interval_ms, () => this.#publishStatus());
-  }
-
-  #every(intervalMs: number, action: () => Promise<void>): void {
-    const timer = setInterval(() => void action(), intervalMs);
-    this.#timers.add(timer);
-  }
-
-  async #heartbeat(): Promise<void> {
-    const running = this.#running;
-    // One that waits for the buffer says all that those behind it would.
-    if (!running || this.#heartbeatInFlight) return;
-    this.#heartbeatInFlight = true;
-    const stamp = this.#time().stamp();
-    const interval = this.#options.settings.heartbeat_interval_ms;
-    const value = encodeEvent("tidegate.heartbeat", { ...stamp, interval });
-    const event: NewEvent = { type: "tidegate.heartbeat", time: stamp.received, value };
-    try {
-      await running.buffer.append([event], { reserved: true });
-    } catch (error) {
-      // A heartbeat that cannot be stored is one that did not come, which is what its absence says.
-      if (!(error instanceof BufferError)) throw error;
-      this.#options.logger.warn({ reason: error.message }, "heartbeat not stored");
-    } finally {
-      this.#heartbeatInFlight = false;
-    }
-  }
-
-  async #publishStatus(): Promise<void> {
-    const { log, namespace, logger } = this.#options;
-    // A status that waits for a log that is away is old news; one at a time is enough.
-    if (!this.#running || !log || this.#statusInFlight) return;
-    const status = this.status();
-    // Before the store was opened for the first time there is nothing to say it of.
-    if (!status) return;
-    this.#statusInFlight = true;
-    const id = `${eventId(status.epoch as Epoch, status.accepted)}-${status.time}`;
-    const source = gatewaySource(this.#running.gateway);
-    try {
-      await log.append(topicNames(namespace).status, [
-        {
-          key: status.gateway,
-          headers: { ...eventHeaders("tidegate.gateway-status", id, source, status.time) },
-          value: encodeEvent("tidegate.gateway-status", status),
-        },
-      ]);
-      this.#statusTold = true;
-    } catch (error) {
-      if (this.#statusTold) logger.warn({ reason: (error as Error).message }, "status not sent");
-      this.#statusTold = false;
-    } finally {
-      this.#statusInFlight = false;
-    }
-  }
-
-  /** What the gateway says of itself now; undefined before its buffer could be opened for the first time. */
-  status(): GatewayStatus | undefined {
-    const { gateway, buffer, broker, intake, room } = this.#live();
-    const { settings, version } = this.#options;
-    const watch = this.#time();
-    const stats = buffer.stats();
-    if (stats.epoch === "" || stats.state === "closed") return undefined;
-    const { hoursLeft } = room.room;
-    return {
-      gateway,
-      time: watch.now(),
-      epoch: stats.epoch,
-      accepted: stats.accepted,
-      forwarded: stats.released,
-      buffered_bytes: stats.bytes,
-      capacity_bytes: stats.capacityBytes,
-      ...(hoursLeft === undefined ? {} : { hours_left: hoursLeft }),
-      buffer: bufferStatus(stats, room.room, settings.buffer.free_floor_bytes),
-      clients: broker.stats().clients,
-      rejected: Object.values(intake.stats.rejected).reduce((sum, count) => sum + count, 0),
-      interval: settings.status_interval_ms,
-      clock: watch.status(),
-      // By the boot clock: a clock that is set after the start moves both.
-      started: watch.now() - Math.round(watch.uptime() - this.#startedUptime),
-      version,
-    };
+    await running.reporter.reportTo(log);
   }
 }

@@ -21,6 +21,7 @@ import type { Alert, Device, RejectedRecord, Rollup } from "../events/schema.ts"
 import { topicNames } from "../events/topics.ts";
 import { MemoryBuffer, memoryDisk } from "../gateway/buffer/memory.ts";
 import type { Mark } from "../gateway/clock.core.ts";
+import { knownFile } from "../gateway/clock-file.ts";
 import { ClockWatch } from "../gateway/clock-watch.ts";
 import { Forwarder, type ForwarderClock } from "../gateway/forwarder/forwarder.ts";
 import { ManualClock } from "../gateway/test-support/manual-clock.ts";
@@ -71,7 +72,7 @@ class Site {
     const watch = new ClockWatch({
       clock: this.clock,
       mark: () => this.mark,
-      file: join(this.#directory, "clock.json"),
+      known: knownFile(join(this.#directory, "clock.json")),
       waitMs: WAIT,
       logger,
     });

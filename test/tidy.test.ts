@@ -9,18 +9,29 @@ import { describe, expect, test } from "vitest";
 
 const root = dirname(import.meta.dirname);
 
-const ALL = ["events", "rules", "stream", "gateway", "cloud", "dashboard", "simulator", "cli"];
+const ALL = [
+  "time",
+  "events",
+  "rules",
+  "stream",
+  "gateway",
+  "cloud",
+  "dashboard",
+  "simulator",
+  "cli",
+];
 
 /** Place → what it may import, both as path prefixes. The longest matching place counts. */
 const TABLE: Readonly<Record<string, readonly string[]>> = {
+  time: ["time"],
   events: ["events"],
   rules: ["rules", "events"],
-  stream: ["stream", "events"],
-  "gateway/mqtt": ["gateway/mqtt", "gateway/buffer", "events"],
-  "gateway/buffer": ["gateway/buffer", "events"],
-  "gateway/forwarder": ["gateway/forwarder", "gateway/buffer", "stream", "events"],
-  gateway: ["gateway", "stream", "rules", "events"],
-  cloud: ["cloud", "stream", "rules", "events"],
+  stream: ["stream", "events", "time"],
+  "gateway/mqtt": ["gateway/mqtt", "gateway/buffer", "events", "time"],
+  "gateway/buffer": ["gateway/buffer", "events", "time"],
+  "gateway/forwarder": ["gateway/forwarder", "gateway/buffer", "stream", "events", "time"],
+  gateway: ["gateway", "stream", "rules", "events", "time"],
+  cloud: ["cloud", "stream", "rules", "events", "time"],
   dashboard: ["dashboard", "stream", "rules", "events", "cloud/read-model/port.ts"],
   "dashboard/web": ["dashboard/web", "events", "cloud/read-model/port.ts"],
   "simulator/oracle": ["simulator/oracle", "events"],

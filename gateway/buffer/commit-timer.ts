@@ -1,6 +1,9 @@
 /** When the next commit begins: with everything that arrived in one turn of the event loop, or gathered for a while. */
 
+import type { Timer, Timers } from "../../time/timers.ts";
+
 export interface CommitTimerOptions {
+  readonly timers: Timers;
   /** How long a commit may gather before it is written, ms. */
   readonly windowMs: number;
   /** Between the beginnings of two commits where several callers shared the first, ms. */
@@ -12,7 +15,7 @@ export interface CommitTimerOptions {
 
 export class CommitTimer {
   readonly #options: CommitTimerOptions;
-  #scheduled: NodeJS.Immediate | NodeJS.Timeout | undefined;
+  #scheduled: Timer | undefined;
   /** When what is scheduled is due. */
   #due = 0;
   #begun = 0;
@@ -27,8 +30,8 @@ export class CommitTimer {
    * @param hurry `now` where there is a group's worth, `some` where somebody waits, `none` where nobody does
    */
   schedule(hurry: "now" | "some" | "none"): void {
-    const { windowMs, paceMs, idleMs, commit } = this.#options;
-    const now = performance.now();
+    const { timers, windowMs, paceMs, idleMs, commit } = this.#options;
+    const now = timers.now();
     const pace = this.#shared ? Math.ceil(this.#begun + paceMs - now) : 0;
     const gather = hurry === "none" ? Math.max(windowMs, idleMs) : windowMs;
     const wait = hurry === "now" ? 0 : Math.max(gather, pace, 0);
@@ -41,18 +44,17 @@ export class CommitTimer {
       commit();
     };
     this.#due = now + wait;
-    this.#scheduled = wait === 0 ? setImmediate(due) : setTimeout(due, wait);
+    this.#scheduled = wait === 0 ? timers.setImmediate(due) : timers.setTimeout(due, wait);
   }
 
   cancel(): void {
-    clearTimeout(this.#scheduled as NodeJS.Timeout | undefined);
-    clearImmediate(this.#scheduled as NodeJS.Immediate | undefined);
+    this.#options.timers.clear(this.#scheduled);
     this.#scheduled = undefined;
   }
 
   /** A commit begins now, for so many callers. */
   begin(callers: number): void {
-    this.#begun = performance.now();
+    this.#begun = this.#options.timers.now();
     this.#shared = callers > 1;
   }
 }

@@ -23,10 +23,10 @@
  */
 import assert from "node:assert";
 import { EventEmitter, once } from "node:events";
-import { setTimeout as pause } from "node:timers/promises";
 import type { Logger } from "pino";
 import type { Epoch } from "../../events/ids.ts";
 import type { Stamp } from "../../events/schema.ts";
+import { pause, systemTimers, type Timers } from "../../time/timers.ts";
 import { type Chapters, chapterOf, newest, seedOf } from "./chapters.core.ts";
 import { CommitTimer } from "./commit-timer.ts";
 import { type Drop, dropsFor } from "./drops.ts";
@@ -61,6 +61,8 @@ export interface GroupCommitOptions {
   /** How long a commit may gather before it is written, ms; 0 writes at once. */
   readonly commitWindowMs: number;
   readonly stamp: () => Stamp;
+  /** Default: the machine's. */
+  readonly timers?: Timers;
   readonly logger?: Logger;
   readonly limits?: Partial<Limits>;
 }
@@ -70,6 +72,7 @@ const NO_NOTES: readonly Note[] = [];
 export class GroupCommitBuffer implements DurableBuffer {
   readonly #options: GroupCommitOptions;
   readonly #limits: Limits;
+  readonly #timers: Timers;
   readonly #storage: GroupStorage;
   readonly #changes = new EventEmitter().setMaxListeners(0);
   #state: "closed" | "open" | "recovering" = "closed";
@@ -104,14 +107,16 @@ export class GroupCommitBuffer implements DurableBuffer {
   constructor(options: GroupCommitOptions) {
     this.#options = options;
     this.#limits = { ...LIMITS, ...options.limits };
+    this.#timers = options.timers ?? systemTimers;
     this.#waiting = new WaitingRoom(this.#limits.heldBytes);
     this.#timer = new CommitTimer({
+      timers: this.#timers,
       windowMs: options.commitWindowMs,
       paceMs: this.#limits.paceMs,
       idleMs: this.#limits.idleReleaseMs,
       commit: () => this.#commit(),
     });
-    this.#space = new Space({ ...options, limits: this.#limits });
+    this.#space = new Space({ ...options, timers: this.#timers, limits: this.#limits });
     this.#storage = options.storage;
   }
 
@@ -499,7 +504,7 @@ export class GroupCommitBuffer implements DurableBuffer {
         }
         told = this.#trouble;
         const { signal } = this.#stopping;
-        await pause(this.#limits.reopenDelayMs, undefined, { signal }).catch(() => undefined);
+        await pause(this.#timers, this.#limits.reopenDelayMs, signal).catch(() => undefined);
         if (signal.aborted) return;
       }
     }

@@ -1,6 +1,7 @@
 /** The buffer in memory, for tests and simulations: the real one, over a disk that is a map and fails by order. */
 import type { Epoch } from "../../events/ids.ts";
 import type { Stamp } from "../../events/schema.ts";
+import type { Timers } from "../../time/timers.ts";
 import { GroupCommitBuffer } from "./group-commit-buffer.ts";
 import type { Limits } from "./limits.ts";
 import { type MemoryDisk, MemoryStorage, memoryDisk } from "./memory-storage.ts";
@@ -14,6 +15,7 @@ export interface MemoryBufferOptions {
   readonly freeFloorBytes?: number;
   readonly commitWindowMs?: number;
   readonly stamp?: () => Stamp;
+  readonly timers?: Timers;
   readonly limits?: Partial<Limits>;
 }
 
@@ -37,6 +39,7 @@ export class MemoryBuffer extends GroupCommitBuffer {
       freeFloorBytes: options.freeFloorBytes ?? 0,
       commitWindowMs: options.commitWindowMs ?? 0,
       stamp,
+      ...(options.timers ? { timers: options.timers } : {}),
       limits: { reopenDelayMs: 1, idleReleaseMs: 0, usageIntervalMs: 1_000_000, ...limits },
     });
     this.storage = storage;

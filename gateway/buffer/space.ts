@@ -3,12 +3,14 @@
  * full, and asking the storage for the space of what was removed.
  */
 import type { Logger } from "pino";
+import type { Timer, Timers } from "../../time/timers.ts";
 import type { Limits } from "./limits.ts";
 import type { FullPolicy } from "./port.ts";
 import type { GroupStorage, Usage } from "./storage.ts";
 
 export interface SpaceOptions {
   readonly storage: GroupStorage;
+  readonly timers: Timers;
   readonly capacityBytes: number;
   readonly freeFloorBytes: number;
   readonly policy: FullPolicy;
@@ -21,7 +23,7 @@ const ROOM_SHARE = 0.95;
 
 export class Space {
   readonly #options: SpaceOptions;
-  #timer: NodeJS.Timeout | undefined;
+  #timer: Timer | undefined;
   #garbage = 0;
   #compaction: Promise<void> | undefined;
   usage: Usage | undefined;
@@ -34,13 +36,13 @@ export class Space {
   /** @param onLook is called after each look at the disk: there may be room again */
   async start(onLook: () => void): Promise<void> {
     await this.#look(onLook);
-    const { usageIntervalMs } = this.#options.limits;
-    this.#timer = setInterval(() => void this.#look(onLook), usageIntervalMs);
-    this.#timer.unref();
+    const { timers, limits } = this.#options;
+    this.#timer = timers.setInterval(() => void this.#look(onLook), limits.usageIntervalMs);
+    this.#timer.unref?.();
   }
 
   stop(): void {
-    clearInterval(this.#timer);
+    this.#options.timers.clear(this.#timer);
   }
 
   /** The cap as it is now: where the disk is below its floor, what is held already. */

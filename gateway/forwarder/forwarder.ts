@@ -8,9 +8,9 @@
  * While the time of this boot is not known yet, and may soon be, what came in this boot waits, and all behind it: the
  * order of the journal is sacred. The clock bounds that wait.
  */
-import { setTimeout as pause } from "node:timers/promises";
 import type { Logger } from "pino";
 import type { EventLog, FrozenBatch, Sink, SinkSource, SinkStatus } from "../../stream/port.ts";
+import { pause, systemTimers, type Timers } from "../../time/timers.ts";
 import { BufferError, type BufferedEvent, type DurableBuffer } from "../buffer/port.ts";
 import { freeze, type Journal, type Offsets, sendable } from "./freeze.core.ts";
 
@@ -33,6 +33,8 @@ export interface ForwarderOptions {
   readonly batchEvents: number;
   /** Most bytes of values in one batch; Kafka's default limit for a batch is 1 MiB with headers. */
   readonly batchBytes: number;
+  /** Default: the machine's. */
+  readonly timers?: Timers;
   readonly logger: Logger;
 }
 
@@ -48,6 +50,7 @@ const NO_CLOCK: ForwarderClock = {
 
 export class Forwarder implements SinkSource {
   readonly #options: ForwarderOptions;
+  readonly #timers: Timers;
   readonly #stopped = new AbortController();
   #sink: Sink | undefined;
   #sending: { readonly batch: FrozenBatch; readonly upTo: number } | undefined;
@@ -61,6 +64,7 @@ export class Forwarder implements SinkSource {
 
   constructor(options: ForwarderOptions) {
     this.#options = options;
+    this.#timers = options.timers ?? systemTimers;
   }
 
   async start(): Promise<void> {
@@ -105,7 +109,7 @@ export class Forwarder implements SinkSource {
       }
       // Read anew after the wait: what waited may have given way to newer readings meanwhile.
       if (held !== undefined) await clock.released(signal);
-      else await pause(BUFFER_RETRY_MS, undefined, { signal });
+      else await pause(this.#timers, BUFFER_RETRY_MS, signal);
     }
   }
 
@@ -127,7 +131,7 @@ export class Forwarder implements SinkSource {
         if (!passing) throw error;
         // The buffer itself says loudly what is wrong with it, and comes back whole.
         this.#options.logger.debug({ reason: error.message }, "waiting for the buffer");
-        await pause(BUFFER_RETRY_MS, undefined, { signal });
+        await pause(this.#timers, BUFFER_RETRY_MS, signal);
       }
     }
   }

@@ -2,6 +2,7 @@
  * Notes that are written without an event, through whatever the disk goes through: a write that fails is tried again
  * until the buffer is closed. What waits for one is a single SUBACK or PUBCOMP, never anybody else.
  */
+import { pause, systemTimers, type Timers } from "../../time/timers.ts";
 import { BufferError, type DurableBuffer, type Note } from "../buffer/port.ts";
 
 /** Between two tries; the buffer reopens its store about once a second. */
@@ -9,11 +10,12 @@ const RETRY_DELAY_MS = 500;
 
 export class DurableNotes {
   readonly #buffer: DurableBuffer;
-  readonly #timers = new Map<NodeJS.Timeout, () => void>();
-  #stopped = false;
+  readonly #timers: Timers;
+  readonly #stopped = new AbortController();
 
-  constructor(buffer: DurableBuffer) {
+  constructor(buffer: DurableBuffer, timers: Timers = systemTimers) {
     this.#buffer = buffer;
+    this.#timers = timers;
   }
 
   /**
@@ -21,7 +23,8 @@ export class DurableNotes {
    * @returns true once they are on disk, false where the buffer was closed before
    */
   async write(notes: () => readonly Note[]): Promise<boolean> {
-    while (!this.#stopped) {
+    const { signal } = this.#stopped;
+    while (!signal.aborted) {
       const wanted = notes();
       if (wanted.length === 0) return true;
       try {
@@ -30,28 +33,13 @@ export class DurableNotes {
       } catch (error) {
         if (!(error instanceof BufferError)) throw error;
         if (error.code === "closed") return false;
-        await this.#pause();
+        await pause(this.#timers, RETRY_DELAY_MS, signal).catch(() => undefined);
       }
     }
     return false;
   }
 
   stop(): void {
-    this.#stopped = true;
-    for (const [timer, resolve] of this.#timers) {
-      clearTimeout(timer);
-      resolve();
-    }
-    this.#timers.clear();
-  }
-
-  #pause(): Promise<void> {
-    return new Promise((resolve) => {
-      const timer = setTimeout(() => {
-        this.#timers.delete(timer);
-        resolve();
-      }, RETRY_DELAY_MS);
-      this.#timers.set(timer, resolve);
-    });
+    this.#stopped.abort();
   }
 }

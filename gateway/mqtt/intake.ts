@@ -7,6 +7,7 @@
 import { encodeEvent } from "../../events/codec.ts";
 import { MAX_EVENT_BYTES, MAX_REJECTED_PAYLOAD_BYTES } from "../../events/limits.ts";
 import type { RejectedPayload, Stamp } from "../../events/schema.ts";
+import { systemTimers, type Timers } from "../../time/timers.ts";
 import type { BufferError, DurableBuffer, Note, Waiter } from "../buffer/port.ts";
 import { decodePayload, isFault } from "./decode.core.ts";
 import { ReadingWriter } from "./reading-writer.core.ts";
@@ -35,6 +36,8 @@ export interface IntakeOptions {
   readonly buffer: DurableBuffer;
   /** The moment, as the gateway's clock has it. */
   readonly stamp: () => Stamp;
+  /** Default: the machine's. */
+  readonly timers?: Timers;
   /** Larger payloads are rejected unread. */
   readonly maxPayloadBytes: number;
 }
@@ -50,6 +53,7 @@ export class Intake {
   readonly buffer: DurableBuffer;
   readonly maxPayloadBytes: number;
   readonly #now: () => Stamp;
+  readonly #timers: Timers;
   readonly #writer = new ReadingWriter();
   #stamp: Stamp | undefined;
   readonly #forgetStamp = (): void => {
@@ -60,6 +64,7 @@ export class Intake {
     this.buffer = options.buffer;
     this.maxPayloadBytes = options.maxPayloadBytes;
     this.#now = options.stamp;
+    this.#timers = options.timers ?? systemTimers;
   }
 
   /**
@@ -156,7 +161,7 @@ export class Intake {
   #stampOfTurn(): Stamp {
     if (this.#stamp === undefined) {
       this.#stamp = this.#now();
-      setImmediate(this.#forgetStamp);
+      this.#timers.setImmediate(this.#forgetStamp);
     }
     return this.#stamp;
   }

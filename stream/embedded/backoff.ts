@@ -1,5 +1,7 @@
 /** Pauses between tries that grow and are spread, so that a store that comes back is not met by everybody at once. */
 
+import type { Timers } from "../../time/timers.ts";
+
 /** First pause, ms: a busy disk is often free again by then. */
 export const FIRST_PAUSE_MS = 100;
 /** Longest pause, ms: how late a store that came back may be noticed. */
@@ -12,14 +14,14 @@ export function pauseMs(attempt: number, random: number): number {
 }
 
 /** Resolves after the time, or at once when aborted. */
-export function pause(ms: number, signal: AbortSignal): Promise<void> {
+export function pause(timers: Timers, ms: number, signal: AbortSignal): Promise<void> {
   if (signal.aborted) return Promise.resolve();
   const { promise, resolve } = Promise.withResolvers<void>();
-  const timer = setTimeout(resolve, ms);
+  const timer = timers.setTimeout(resolve, ms);
   const onAbort = () => resolve();
   signal.addEventListener("abort", onAbort, { once: true });
   return promise.finally(() => {
-    clearTimeout(timer);
+    timers.clear(timer);
     signal.removeEventListener("abort", onAbort);
   });
 }

@@ -193,7 +193,7 @@ export class EmbeddedEventLog implements EventLog {
 
   async #sweepNowAndThen(signal: AbortSignal): Promise<void> {
     for (;;) {
-      await pause(this.#settings.sweepIntervalMs, signal);
+      await pause(this.#settings.timers, this.#settings.sweepIntervalMs, signal);
       if (signal.aborted) return;
       try {
         await this.#retention.sweep(signal);

@@ -1,4 +1,5 @@
 /** What an embedded log can be told, with what each limit is for. */
+import { systemTimers, type Timers } from "../../time/timers.ts";
 import type { Cleanup } from "../port.ts";
 import type { LevelOpener } from "./database.ts";
 
@@ -17,6 +18,8 @@ export interface EmbeddedEventLogOptions {
   readonly now?: () => number;
   /** ms on a clock that nobody sets; bounds what a wall clock that jumps may delete. Default the process's. */
   readonly moment?: () => number;
+  /** Default: the machine's. */
+  readonly timers?: Timers;
   /** In [0, 1); spreads pauses before tries. */
   readonly random?: () => number;
   /** Most bytes that topics with cleanup `delete` keep together, before compression; the oldest go first. */
@@ -61,6 +64,7 @@ export const EMBEDDED_DEFAULTS = {
 export interface EmbeddedSettings {
   readonly now: () => number;
   readonly moment: () => number;
+  readonly timers: Timers;
   readonly random: () => number;
   readonly logger: EmbeddedLogger;
   readonly maxBytes: number;
@@ -80,6 +84,7 @@ export function settingsOf(options: EmbeddedEventLogOptions): EmbeddedSettings {
     ...EMBEDDED_DEFAULTS,
     now: Date.now,
     moment: () => performance.now(),
+    timers: systemTimers,
     random: Math.random,
     logger: silent,
     ...Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)),

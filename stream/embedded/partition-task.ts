@@ -82,7 +82,7 @@ export class PartitionTask {
           "processor waits",
         );
         onWaiting((error as Error).message);
-        await pause(pauseMs(++attempt, store.settings.random()), signal);
+        await pause(store.settings.timers, pauseMs(++attempt, store.settings.random()), signal);
       }
     }
   }
@@ -116,12 +116,12 @@ export class PartitionTask {
   /** Steps what makes one commit. Synchronous but for reading. */
   async #gather(level: Level): Promise<void> {
     const { store } = this.#context;
-    const { commitRecords, commitStepMs } = store.settings;
+    const { commitRecords, commitStepMs, timers } = store.settings;
     for (const lane of this.lanes) await lane.fill(store, commitRecords);
     this.#state.use(level);
     try {
-      const until = performance.now() + commitStepMs;
-      for (let taken = 0; taken < commitRecords && performance.now() < until; taken++) {
+      const until = timers.now() + commitStepMs;
+      for (let taken = 0; taken < commitRecords && timers.now() < until; taken++) {
         const lane = this.#next();
         const record = lane?.peek();
         if (!lane || !record) break;

@@ -76,7 +76,7 @@ export class EmbeddedSink implements Sink {
     if (!run) return;
     run.stopping.abort(new EventLogError("closed", "the sink is stopped"));
     const deadline = new AbortController();
-    await Promise.race([run.over, pause(deadlineMs, deadline.signal)]);
+    await Promise.race([run.over, pause(this.#store.settings.timers, deadlineMs, deadline.signal)]);
     deadline.abort();
     run.abandoned = true;
     if (this.#run === run) this.#run = undefined;
@@ -114,7 +114,8 @@ export class EmbeddedSink implements Sink {
           this.#state = "waiting";
           this.#lastError = (error as Error).message;
           this.#retries++;
-          await pause(pauseMs(attempt, this.#store.settings.random()), signal);
+          const { timers, random } = this.#store.settings;
+          await pause(timers, pauseMs(attempt, random()), signal);
           if (signal.aborted) return;
         }
       }

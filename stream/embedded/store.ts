@@ -48,7 +48,7 @@ export interface StoreCounts {
 export class Store {
   readonly directory: string;
   readonly settings: EmbeddedSettings;
-  readonly bell: Bell = new Bell();
+  readonly bell: Bell;
   readonly #opener: LevelOpener;
   #catalog = new Catalog();
   #level: Level | undefined;
@@ -69,6 +69,7 @@ export class Store {
   constructor(directory: string, settings: EmbeddedSettings, opener: LevelOpener) {
     this.directory = directory;
     this.settings = settings;
+    this.bell = new Bell(settings.timers);
     this.#opener = opener;
   }
 
@@ -306,7 +307,7 @@ export class Store {
 
   /** Everybody who waits is told; then the database is closed, opened and loaded anew, for as long as that takes. */
   async #recover(group: readonly Waiting[], error: EventLogError): Promise<void> {
-    const { logger, random } = this.settings;
+    const { logger, random, timers } = this.settings;
     this.#state = "recovering";
     this.#away = { since: this.settings.now(), reason: error.message };
     this.#counts.recoveries++;
@@ -331,7 +332,7 @@ export class Store {
         break;
       } catch (again) {
         logger.error({ err: again, attempt }, "the event log could not be opened again");
-        await pause(pauseMs(attempt, random()), this.#ending.signal);
+        await pause(timers, pauseMs(attempt, random()), this.#ending.signal);
         if (this.#ending.signal.aborted) break;
       }
     }

@@ -109,7 +109,8 @@ export class EmbeddedTail implements Tail {
           const since = this.#failing?.since ?? this.#store.settings.now();
           this.#failing = { since, lastError: (error as Error).message };
           this.#store.settings.logger.warn({ err: error, topic: lane.topic.name }, "tail waits");
-          await pause(pauseMs(++attempt, this.#store.settings.random()), signal);
+          const { timers, random } = this.#store.settings;
+          await pause(timers, pauseMs(++attempt, random()), signal);
           continue;
         }
         try {
