@@ -24,3 +24,9 @@ test("the device's time, else the gateway's, else what a clock event of the boot
   const times = trueTimes(entries).filter((_, i) => i < 5 || i === 7);
   expect(times).toEqual([7, 9, 1010, undefined, undefined, 5020]);
 });
+
+test("a day of a large fleet takes no time to speak of", () => {
+  const entries = Array.from({ length: 300_000 }, (_, at) => unsynced("never", at, `g${at % 20}`));
+  const { length } = trueTimes([...entries, told("a", 1)]);
+  expect(length).toBe(300_001);
+});

@@ -22,13 +22,23 @@ export interface JournalEntry {
  * @returns for each entry its time, ms since 1970; undefined for a reading whose boot never told the time
  */
 export function trueTimes(entries: readonly JournalEntry[]): (number | undefined)[] {
-  return entries.map(({ gateway, data }, at) => {
-    const { time, received, clock, boot, uptime = 0 } = data;
+  const before = offsets(entries);
+  const after = offsets(entries.toReversed()).toReversed();
+  return entries.map(({ data }, at) => {
+    const { time, received, clock, uptime = 0 } = data;
     if (time !== undefined || clock !== "unsynced") return time ?? received;
-    const tells = (entry: JournalEntry) =>
-      entry.type === "tidegate.clock" && entry.gateway === gateway && entry.data.boot === boot;
     // The first that came after it; one that came before has told already.
-    const told = entries.slice(at).find(tells) ?? entries.slice(0, at).findLast(tells);
-    return told?.data.offset === undefined ? undefined : told.data.offset + uptime;
+    const offset = after[at] ?? before[at];
+    return offset === undefined ? undefined : offset + uptime;
+  });
+}
+
+/** For each entry what the last clock event of its boot said, itself and those before it in the list. */
+function offsets(entries: readonly JournalEntry[]): (number | undefined)[] {
+  const known = new Map<string, number>();
+  return entries.map(({ gateway, type, data }) => {
+    const boot = JSON.stringify([gateway, data.boot]);
+    if (type === "tidegate.clock" && data.offset !== undefined) known.set(boot, data.offset);
+    return known.get(boot);
   });
 }
