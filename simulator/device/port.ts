@@ -22,7 +22,10 @@ export interface DeviceWorld {
   connect(options: { readonly clientId: string; readonly clean: boolean }): void;
   publish(packet: PublishPacket): void;
   pubrel(messageId: number): void;
-  /** @param clean with a DISCONNECT; otherwise the connection just ends, as with a lost radio link */
+  /**
+   * Ends the connection at once: nothing that belongs to it is told to the device any more, nor is disconnected().
+   * @param clean with a DISCONNECT; otherwise the connection just ends, as with a lost radio link
+   */
   disconnect(clean: boolean): void;
   /** Calls wake() at that time; another call takes its place. ms since 1970. */
   wakeAt(time: number): void;

@@ -98,6 +98,8 @@ export interface DeviceSpec {
   readonly qos: 0 | 1 | 2;
   /** Whether the broker is to keep its session. */
   readonly persistent: boolean;
+  /** Each reading has a metric `n`, its number: two of a sensor that stands still are told apart. */
+  readonly numbered: boolean;
   readonly metrics: Readonly<Record<string, MetricSpec>>;
   readonly behaviour: Behaviour;
 }
@@ -124,7 +126,9 @@ export interface Behaviour {
   readonly maxQueued: number;
   /** Unacknowledged at once. */
   readonly window: number;
-  /** Stretches in which it sends nothing. */
+  /** Breaks the connection where no acknowledgement came for so long; 0, or without it, waits as long as the connection lives. */
+  readonly ackTimeoutMs?: number;
+  /** Stretches in which it measures nothing and sends nothing. */
   readonly silent: Outages;
 }
 
