@@ -24,6 +24,8 @@ export interface FleetProgress {
   /** From the first writing to the PUBACK, since the progress before; undefined where none came. */
   readonly latencyP50Ms: number | undefined;
   readonly latencyP99Ms: number | undefined;
+  /** How late this process came to its devices' turns, since the progress before: more than a few ms, and it is too busy itself. */
+  readonly latenessP99Ms: number | undefined;
   /** Why a device has no connection, the last reason heard; undefined while all have one. */
   readonly fault: string | undefined;
 }
@@ -42,6 +44,7 @@ export interface FleetSummary {
   readonly reconnects: number;
   readonly latencyP50Ms: number | undefined;
   readonly latencyP99Ms: number | undefined;
+  readonly latenessP99Ms: number | undefined;
 }
 
 export class Tally {
@@ -52,6 +55,8 @@ export class Tally {
   reconnects = 0;
   readonly whole = new Latencies();
   readonly recent = new Latencies();
+  readonly lateness = new Latencies();
+  readonly recentLateness = new Latencies();
   #before = { at: 0, sent: 0, acknowledged: 0 };
 
   acknowledge(latencyMs: number): void {
@@ -60,12 +65,19 @@ export class Tally {
     this.recent.add(latencyMs);
   }
 
+  /** By how much this process was late itself, ms. */
+  late(ms: number): void {
+    this.lateness.add(ms);
+    this.recentLateness.add(ms);
+  }
+
   /** Rates and latencies since the last call. @param elapsedMs since the start, of a clock that never jumps */
   rates(elapsedMs: number): {
     sentPerSecond: number;
     acknowledgedPerSecond: number;
     latencyP50Ms: number | undefined;
     latencyP99Ms: number | undefined;
+    latenessP99Ms: number | undefined;
   } {
     const { at, sent, acknowledged } = this.#before;
     const seconds = Math.max(1, elapsedMs - at) / 1000;
@@ -74,9 +86,11 @@ export class Tally {
       acknowledgedPerSecond: (this.acknowledged - acknowledged) / seconds,
       latencyP50Ms: this.recent.quantile(0.5),
       latencyP99Ms: this.recent.quantile(0.99),
+      latenessP99Ms: this.recentLateness.quantile(0.99),
     };
     this.#before = { at: elapsedMs, sent: this.sent, acknowledged: this.acknowledged };
     this.recent.clear();
+    this.recentLateness.clear();
     return rates;
   }
 }

@@ -14,6 +14,8 @@ import { type FleetProgress, type FleetSummary, Tally } from "./fleet-progress.t
 import { makeDevices, type SimulatedDevice, sample } from "./kinds.ts";
 import { LEDGER_VERSION, LedgerWriter } from "./ledger.ts";
 import { DeviceLink, type Outgoing } from "./link.ts";
+import { Alarm } from "./mqtt/alarms.ts";
+import { Switchboard } from "./mqtt/switchboard.ts";
 import { childSeed, sfc32 } from "./random.ts";
 
 interface Reading extends Outgoing {
@@ -31,6 +33,10 @@ interface Run {
   readonly device: SimulatedDevice;
   readonly link: DeviceLink<Reading>;
   readonly random: () => number;
+  /** Its start, then its live readings one after another. */
+  readonly turn: Alarm;
+  /** The next loss of its connection. */
+  readonly cut: Alarm;
   /** Time of the next reading of its history; undefined once it is live. */
   history: number | undefined;
   /** When its first live reading is due, and how many intervals have gone by since. */
@@ -42,17 +48,16 @@ interface Run {
   done: boolean;
 }
 
-/** A timer takes 31 bits of milliseconds. */
-const LONGEST_TIMER_MS = 2 ** 31 - 1;
-
 export class Fleet {
   readonly #options: FleetOptions;
   readonly #settings: FleetSettings;
   readonly #now: () => number;
+  readonly #switchboard: Switchboard;
   readonly #ledger: LedgerWriter | undefined;
   readonly #runs: Run[] = [];
   readonly #tally = new Tally();
-  readonly #timers = new Set<NodeJS.Timeout>();
+  /** Of the fleet as a whole. */
+  readonly #alarms = new Set<Alarm>();
   readonly #finished = Promise.withResolvers<FleetSummary>();
   #state: "new" | "running" | "draining" | "ended" = "new";
   #startedAt = 0;
@@ -68,7 +73,12 @@ export class Fleet {
   constructor(options: FleetOptions) {
     this.#options = options;
     this.#settings = fleetSettings(options);
-    this.#now = options.now ?? Date.now;
+    const { host, port, username, password } = options;
+    this.#switchboard = new Switchboard({
+      address: { host, port, username, password },
+      onLate: (ms) => this.#tally.late(ms),
+    });
+    this.#now = options.now ?? this.#switchboard.now;
     this.#ledger = options.ledger === undefined ? undefined : new LedgerWriter(options.ledger);
     // Whoever does not wait for the end is told of a failure by stop().
     this.#finished.promise.catch(() => undefined);
@@ -103,11 +113,7 @@ export class Fleet {
       const run = this.#makeRun(device, family);
       this.#runs.push(run);
       if (backfillMs > 0) run.history = this.#now() - backfillMs;
-      this.#after((1000 * index) / connectsPerSecond, () => {
-        run.link.start();
-        this.#advance(run);
-        this.#planCut(run);
-      });
+      this.#ring(run.turn, (1000 * index) / connectsPerSecond);
     }
     this.#planProgress();
     this.#planGivingUp();
@@ -153,11 +159,11 @@ export class Fleet {
 
   #makeRun(device: SimulatedDevice, family: string): Run {
     const random = sfc32(childSeed(this.#settings.seed, `${device.name} link`));
-    const { host, port, username, password } = this.#options;
     const { clean, window, maxQueued } = this.#settings;
     const clientId = `sim-${family}-${device.name}`;
+    const switchboard = this.#switchboard;
     const link = new DeviceLink<Reading>(
-      { host, port, username, password, clientId, clean, window, maxQueued, random },
+      { switchboard, clientId, clean, window, maxQueued, random },
       {
         onWritten: (reading, again) => this.#onWritten(reading, again),
         onAcknowledged: (reading) => {
@@ -185,6 +191,11 @@ export class Fleet {
       device,
       link,
       random,
+      turn: new Alarm(() => this.#takeTurn(run)),
+      cut: new Alarm(() => {
+        run.link.cut();
+        this.#planCut(run);
+      }),
       history: undefined,
       liveFrom: 0,
       firstDue: 0,
@@ -214,26 +225,34 @@ export class Fleet {
   }
 
   #planReading(run: Run): void {
-    this.#after(this.#due(run) - this.#now(), () => {
-      const { durationMs, count, rate, maxQueued } = this.#settings;
-      const now = this.#now();
-      // After a long sleep of the machine there is no use in making what would be dropped again at once.
-      const behind = Math.floor((now - this.#due(run)) * (rate / 1000));
-      if (behind > maxQueued) run.ticks += behind - maxQueued;
-      while (!run.done && this.#due(run) <= now) {
-        if (this.#due(run) - run.liveFrom >= durationMs || run.made >= count) run.done = true;
-        else {
-          if (this.#measure(run, this.#due(run))) run.made += 1;
-          run.ticks += 1;
-        }
-      }
-      if (run.made >= count) run.done = true;
-      if (!run.done) this.#planReading(run);
+    this.#ring(run.turn, this.#due(run) - this.#now());
+  }
+
+  #takeTurn(run: Run): void {
+    if (run.liveFrom === 0) {
+      run.link.start();
+      this.#advance(run);
+      this.#planCut(run);
+      return;
+    }
+    const { durationMs, count, rate, maxQueued } = this.#settings;
+    const now = this.#now();
+    // After a long sleep of the machine there is no use in making what would be dropped again at once.
+    const behind = Math.floor((now - this.#due(run)) * (rate / 1000));
+    if (behind > maxQueued) run.ticks += behind - maxQueued;
+    while (!run.done && this.#due(run) <= now) {
+      if (this.#due(run) - run.liveFrom >= durationMs || run.made >= count) run.done = true;
       else {
-        this.#live -= 1;
-        if (this.#live === 0) void this.#end({ patient: true });
+        if (this.#measure(run, this.#due(run))) run.made += 1;
+        run.ticks += 1;
       }
-    });
+    }
+    if (run.made >= count) run.done = true;
+    if (!run.done) this.#planReading(run);
+    else {
+      this.#live -= 1;
+      if (this.#live === 0) void this.#end({ patient: true });
+    }
   }
 
   #due(run: Run): number {
@@ -276,10 +295,7 @@ export class Fleet {
   #planCut(run: Run): void {
     const { reconnectEveryMs } = this.#settings;
     if (reconnectEveryMs === 0) return;
-    this.#after(reconnectEveryMs * (0.5 + run.random()), () => {
-      run.link.cut();
-      this.#planCut(run);
-    });
+    this.#ring(run.cut, reconnectEveryMs * (0.5 + run.random()));
   }
 
   #planGivingUp(): void {
@@ -304,8 +320,12 @@ export class Fleet {
   async #end({ patient }: { readonly patient: boolean }): Promise<void> {
     if (this.#state !== "running") return;
     this.#state = "draining";
-    for (const timer of this.#timers) clearTimeout(timer);
-    this.#timers.clear();
+    const { alarms } = this.#switchboard;
+    for (const alarm of this.#alarms) alarms.clear(alarm);
+    for (const { turn, cut } of this.#runs) {
+      alarms.clear(turn);
+      alarms.clear(cut);
+    }
     // Where no broker ever was, there is nothing to wait for.
     if (patient || this.#tally.sent > 0 || this.#connected > 0) await this.#drained(patient);
     this.#options.onProgress?.(this.progress());
@@ -343,7 +363,7 @@ export class Fleet {
   }
 
   #summary(): FleetSummary {
-    const { sent, acknowledged, dropped, resent, reconnects, whole } = this.#tally;
+    const { sent, acknowledged, dropped, resent, reconnects, whole, lateness } = this.#tally;
     return {
       elapsedMs: this.#elapsed(),
       devices: this.#runs.length,
@@ -356,6 +376,7 @@ export class Fleet {
       reconnects,
       latencyP50Ms: whole.quantile(0.5),
       latencyP99Ms: whole.quantile(0.99),
+      latenessP99Ms: lateness.quantile(0.99),
     };
   }
 
@@ -375,14 +396,17 @@ export class Fleet {
   }
 
   #after(ms: number, work: () => void): void {
-    const timer = setTimeout(
-      () => {
-        this.#timers.delete(timer);
-        work();
-      },
-      Math.max(0, Math.min(LONGEST_TIMER_MS, ms)),
-    );
-    this.#timers.add(timer);
+    const alarm = new Alarm(() => {
+      this.#alarms.delete(alarm);
+      work();
+    });
+    this.#alarms.add(alarm);
+    this.#ring(alarm, ms);
+  }
+
+  #ring(alarm: Alarm, ms: number): void {
+    const { alarms, now } = this.#switchboard;
+    alarms.set(alarm, now() + Math.max(0, ms));
   }
 
   #sum(of: (link: DeviceLink<Reading>) => number): number {

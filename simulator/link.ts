@@ -5,8 +5,11 @@
  * it had to be written; what was unacknowledged when a connection ended is written again, with DUP and the same packet
  * identifier, before anything new [MQTT-4.4.0-1]; while the broker is away it tries again with growing, spread pauses.
  */
-import assert from "node:assert/strict";
-import mqtt, { Store } from "mqtt";
+
+import { Fifo } from "./device/fifo.ts";
+import { Alarm } from "./mqtt/alarms.ts";
+import { Connection, type ConnectionEvents } from "./mqtt/connection.ts";
+import type { Switchboard } from "./mqtt/switchboard.ts";
 
 export interface Outgoing {
   readonly topic: string;
@@ -14,13 +17,10 @@ export interface Outgoing {
 }
 
 export interface LinkOptions {
-  readonly host: string;
-  readonly port: number;
+  readonly switchboard: Switchboard;
   readonly clientId: string;
   /** Clean sessions; false keeps the session on the broker between connections. */
   readonly clean: boolean;
-  readonly username?: string | undefined;
-  readonly password?: string | undefined;
   /** Most messages written and not acknowledged. */
   readonly window: number;
   /** Most messages that wait for their turn; beyond it the oldest is dropped and reported. */
@@ -45,30 +45,20 @@ export interface LinkEvents<Message extends Outgoing> {
 const FIRST_PAUSE_MS = 200;
 /** The longest pause, ms: how late a broker that came back may be noticed. */
 const LONGEST_PAUSE_MS = 5000;
-const CONNECT_TIMEOUT_MS = 10_000;
-const KEEPALIVE_SECONDS = 60;
-/** What the broker gets to answer a DISCONNECT with the end of the connection, ms. */
-const GOODBYE_MS = 1000;
-
-/** The library sends unacknowledged messages again, but forgets to say so: [MQTT-3.3.1-1] DUP must be set. */
-class DupStore extends Store {
-  override put(...[packet, done]: Parameters<Store["put"]>): this {
-    return super.put(packet.cmd === "publish" ? { ...packet, dup: true } : packet, done);
-  }
-}
+const MAX_ID = 65_535;
 
 export class DeviceLink<Message extends Outgoing> {
   readonly #options: LinkOptions;
   readonly #events: LinkEvents<Message>;
-  #client: mqtt.MqttClient | undefined;
-  #online = false;
+  readonly #retry = new Alarm(() => this.#connect());
+  #connection: Connection | undefined;
+  #started = false;
   #stopped = false;
   #attempt = 0;
-  readonly #queue: Message[] = [];
-  /** By packet identifier. */
+  #lastId = 0;
+  readonly #queue = new Fifo<Message>();
+  /** By packet identifier, in the order of their first writing. */
   readonly #inFlight = new Map<number, Message>();
-  /** The message whose publish call is on the stack: the library tells its packet identifier only while writing. */
-  #publishing: Message | undefined;
 
   constructor(options: LinkOptions, events: LinkEvents<Message>) {
     this.#options = options;
@@ -77,44 +67,9 @@ export class DeviceLink<Message extends Outgoing> {
 
   /** Connects, and keeps trying; `onOnline` tells when it succeeded. */
   start(): void {
-    if (this.#client || this.#stopped) return;
-    const { host, port, clientId, clean, username, password } = this.#options;
-    const client = mqtt.connect({
-      protocol: "mqtt",
-      host,
-      port,
-      clientId,
-      clean,
-      protocolVersion: 4,
-      keepalive: KEEPALIVE_SECONDS,
-      connectTimeout: CONNECT_TIMEOUT_MS,
-      reconnectPeriod: this.#pause(),
-      reconnectOnConnackError: true,
-      outgoingStore: new DupStore(),
-      ...(username === undefined ? {} : { username }),
-      ...(password === undefined ? {} : { password }),
-    });
-    this.#client = client;
-    client.on("packetsend", (packet) => {
-      if (packet.cmd === "publish") this.#onWritten(packet.messageId ?? 0);
-    });
-    // The library says so only after everything unacknowledged has been sent again and acknowledged.
-    client.on("connect", () => {
-      this.#attempt = 0;
-      client.options.reconnectPeriod = this.#pause();
-      this.#online = true;
-      this.#events.onOnline();
-      this.#pump();
-    });
-    client.on("close", () => {
-      // The library has just planned its next try with the pause set before; this one is for the try after.
-      this.#attempt += 1;
-      client.options.reconnectPeriod = this.#pause();
-      if (!this.#online) return;
-      this.#online = false;
-      this.#events.onOffline();
-    });
-    client.on("error", (error) => this.#events.onFault(reason(error)));
+    if (this.#started || this.#stopped) return;
+    this.#started = true;
+    this.#connect();
   }
 
   /** Written at once where the window allows, else queued. */
@@ -129,7 +84,7 @@ export class DeviceLink<Message extends Outgoing> {
   }
 
   get online(): boolean {
-    return this.#online;
+    return this.#connection?.isOpen ?? false;
   }
 
   get inFlight(): number {
@@ -142,57 +97,80 @@ export class DeviceLink<Message extends Outgoing> {
 
   /** Cuts the connection without a word, as a lost radio link does; it comes back by itself. */
   cut(): void {
-    if (this.#online) this.#client?.stream.destroy();
+    if (!this.#connection?.isOpen) return;
+    this.#connection.cut();
+    this.#onClosed(true);
   }
 
   /** Says goodbye where it can. What is unacknowledged or queued stays so. */
   async stop(): Promise<void> {
     this.#stopped = true;
-    const client = this.#client;
-    if (!client) return;
-    this.#client = undefined;
-    const forced = !this.#online || this.#inFlight.size > 0;
-    this.#online = false;
-    const ended = client.endAsync(forced).catch(() => undefined);
-    const late = setTimeout(() => client.stream.destroy(), GOODBYE_MS);
-    await ended;
-    clearTimeout(late);
+    this.#options.switchboard.alarms.clear(this.#retry);
+    const connection = this.#connection;
+    this.#connection = undefined;
+    if (this.#inFlight.size > 0) connection?.cut();
+    else await connection?.end();
+  }
+
+  #connect(): void {
+    const { switchboard, clientId, clean } = this.#options;
+    this.#connection = new Connection(switchboard, { clientId, clean }, this.#connectionEvents());
+  }
+
+  #connectionEvents(): ConnectionEvents {
+    return {
+      connected: () => {
+        this.#attempt = 0;
+        this.#events.onOnline();
+        for (const [id, message] of this.#inFlight) this.#write(message, id, true);
+        this.#pump();
+      },
+      closed: (reason, wasOpen) => {
+        this.#events.onFault(reason);
+        this.#onClosed(wasOpen);
+      },
+      puback: (id) => {
+        const message = this.#inFlight.get(id);
+        if (!message) return;
+        this.#inFlight.delete(id);
+        this.#events.onAcknowledged(message);
+        this.#pump();
+      },
+      // Answers to QoS 2, which nothing is sent with.
+      pubrec: () => undefined,
+      pubcomp: () => undefined,
+    };
+  }
+
+  #onClosed(wasOpen: boolean): void {
+    this.#connection = undefined;
+    if (wasOpen) this.#events.onOffline();
+    const { alarms, now } = this.#options.switchboard;
+    alarms.set(this.#retry, now() + this.#pause());
+    this.#attempt += 1;
   }
 
   #pump(): void {
-    while (this.#online && !this.#stopped && this.#inFlight.size < this.#options.window) {
+    while (this.online && !this.#stopped && this.#inFlight.size < this.#options.window) {
       const message = this.#queue.shift();
       if (!message) return;
-      this.#publish(message);
+      const id = this.#freeId();
+      this.#inFlight.set(id, message);
+      this.#write(message, id, false);
     }
   }
 
-  #publish(message: Message): void {
-    const client = this.#client;
-    if (!client) return;
-    this.#publishing = message;
-    client.publish(message.topic, message.payload, { qos: 1 }, (error, packet) => {
-      // The one error is that the client is being ended; the message stays unacknowledged.
-      if (error) return;
-      assert(packet?.messageId !== undefined, "a PUBACK names its message");
-      this.#inFlight.delete(packet.messageId);
-      this.#events.onAcknowledged(message);
-      this.#pump();
-    });
-    // Otherwise it would be in a queue of the library's own, and be counted as never sent.
-    assert(this.#publishing === undefined, "while online, a publish is written at once");
+  #write(message: Message, messageId: number, dup: boolean): void {
+    const { topic, payload } = message;
+    this.#connection?.publish({ topic, payload: Buffer.from(payload), qos: 1, messageId, dup });
+    this.#events.onWritten(message, dup);
   }
 
-  #onWritten(id: number): void {
-    const first = this.#publishing;
-    if (first) {
-      this.#publishing = undefined;
-      this.#inFlight.set(id, first);
-      this.#events.onWritten(first, false);
-      return;
-    }
-    const again = this.#inFlight.get(id);
-    if (again) this.#events.onWritten(again, true);
+  /** Ids go round, so that one is away for as long as can be before it comes again. */
+  #freeId(): number {
+    do this.#lastId = this.#lastId === MAX_ID ? 1 : this.#lastId + 1;
+    while (this.#inFlight.has(this.#lastId));
+    return this.#lastId;
   }
 
   /** Half of it is spread, so that a thousand devices do not come back in the same moment. */
@@ -200,10 +178,4 @@ export class DeviceLink<Message extends Outgoing> {
     const full = Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** Math.min(this.#attempt, 10));
     return Math.ceil(full / 2 + (full / 2) * this.#options.random());
   }
-}
-
-function reason(error: Error): string {
-  // Several addresses tried at once come as one error without words of its own.
-  if (error instanceof AggregateError) return error.errors.map(String).join(", ");
-  return error.message;
 }

@@ -31,6 +31,7 @@ const fleet = {
   acknowledgedPerSecond: 49.7,
   latencyP50Ms: 1.24,
   latencyP99Ms: 18.4,
+  latenessP99Ms: 2,
   fault: "connect ECONNREFUSED 127.0.0.1:1883",
 };
 
@@ -61,6 +62,12 @@ describe("progress", () => {
     );
     expect(fleetSummaryLine({ ...fleet, unacknowledged: 10, unsent: 0 })).toBe(
       "3,200 sent by 50 devices in 1:05 min, 3,190 acknowledged, 1.2 ms (p99 18), 10 not acknowledged, 2 sent again, 1 reconnects",
+    );
+  });
+
+  test("a process that is too busy itself says so", () => {
+    expect(fleetLine({ ...fleet, latenessP99Ms: 61.4 })).toContain(
+      " · this process is 61 ms late itself · ",
     );
   });
 

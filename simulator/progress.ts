@@ -62,6 +62,7 @@ export function fleetLine(progress: FleetProgress): string {
     progress.outstanding > 0 && `${whole(progress.outstanding)} outstanding`,
     progress.queued > 0 && `${whole(progress.queued)} waiting`,
     progress.dropped > 0 && `${whole(progress.dropped)} dropped`,
+    lateness(progress.latenessP99Ms),
     progress.fault !== undefined && progress.fault,
   ]
     .filter((part) => typeof part === "string")
@@ -116,6 +117,13 @@ export function replaySummaryLine(summary: ReplaySummary): string {
 
 function latency(p50: number | undefined, p99: number | undefined): string | false {
   return p50 !== undefined && p99 !== undefined && `${short(p50)} ms (p99 ${short(p99)})`;
+}
+
+/** Then the figures beside it say more of this machine than of the gateway. */
+const LATE_MS = 50;
+
+function lateness(p99: number | undefined): string | false {
+  return p99 !== undefined && p99 > LATE_MS && `this process is ${short(p99)} ms late itself`;
 }
 
 function short(ms: number): string {

@@ -12,6 +12,7 @@ import { brokerUnreachable, rangeFault, refuseFaults } from "./errors.ts";
 import { Latencies } from "./latency.ts";
 import { LEDGER_VERSION, LedgerWriter } from "./ledger.ts";
 import { DeviceLink, type Outgoing } from "./link.ts";
+import { Switchboard } from "./mqtt/switchboard.ts";
 import type { RecordedReading } from "./recording.ts";
 import { type RecordingCheck, RecordingFile } from "./recording-file.ts";
 import type { ReplayOptions, ReplayProgress, ReplaySummary } from "./replay-options.ts";
@@ -186,10 +187,7 @@ class Replay {
     const { host, port, username, password } = this.#options;
     return new DeviceLink<Row>(
       {
-        host,
-        port,
-        username,
-        password,
+        switchboard: new Switchboard({ address: { host, port, username, password } }),
         clientId: `replay-${crypto.randomUUID().slice(0, 8)}-${this.#device}`,
         clean: true,
         window: this.#window,
