@@ -75,7 +75,7 @@ describe("fleet", () => {
     });
     expect(readLedger(ledger).complete).toBe(true);
     const [header] = readFileSync(ledger, "utf8").split("\n");
-    expect(JSON.parse(header ?? "")).toMatchObject({ kind: "fleet", seed: 1, version: 1 });
+    expect(JSON.parse(header ?? "")).toMatchObject({ kind: "fleet", seed: 1, version: 2 });
   });
 
   test("values are those of the seed at that moment", async () => {

@@ -12,7 +12,7 @@ import { brokerUnreachable, SimulatorError } from "./errors.ts";
 import { type FleetOptions, type FleetSettings, fleetSettings } from "./fleet-options.ts";
 import { type FleetProgress, type FleetSummary, Tally } from "./fleet-progress.ts";
 import { makeDevices, type SimulatedDevice, sample } from "./kinds.ts";
-import { LEDGER_VERSION, LedgerWriter } from "./ledger.ts";
+import { LedgerWriter } from "./ledger.ts";
 import { DeviceLink, type Outgoing } from "./link.ts";
 import { Alarm } from "./mqtt/alarms.ts";
 import { Switchboard } from "./mqtt/switchboard.ts";
@@ -100,7 +100,6 @@ export class Fleet {
     const made = typeof devices === "number" ? makeDevices(devices, seed, prefix) : devices;
     this.#record({
       t: "ledger",
-      version: LEDGER_VERSION,
       kind: "fleet",
       seed,
       options: { ...this.#settings, devices: made.map(({ name }) => name) },

@@ -1,33 +1,36 @@
 import { describe, expect, test } from "vitest";
 import { type ArrivedReading, checkLedger, parseLedger } from "./oracle-ledger.ts";
 
-const HEADER = { t: "ledger", version: 1, kind: "fleet", options: {}, at: 0 };
+const HEADER = { t: "ledger", version: 2, kind: "fleet", options: {}, at: 0 };
+const V = { t: "device", i: 0, d: "a", m: ["v"] };
+const VW = { t: "device", i: 1, d: "a", m: ["v", "w"] };
 
 function lines(...entries: object[]): string {
   return entries.map((entry) => `${JSON.stringify(entry)}\n`).join("");
 }
 
-const sent = (n: number, time: number, m: object, d = "a") => ({ t: "sent", n, at: 0, d, time, m });
-const ack = (n: number) => ({ t: "ack", n, at: 1 });
-const resent = (n: number) => ({ t: "resent", n, at: 1 });
+const sent = (n: number, time: number | null, v: number) => ["s", n, 0, 0, time, v];
+const ack = (...n: number[]) => ["a", 1, ...n];
+const resent = (n: number) => ["r", n, 1];
 
 /** Three acknowledged, of which 2 was written twice; 4 never acknowledged; 5 and 6 alike in everything. */
 const LEDGER = parseLedger(
   lines(
     HEADER,
-    sent(1, 10, { v: 1, w: true }),
+    VW,
+    ["s", 1, 0, 1, 10, 1, true],
     ack(1),
-    sent(2, 20, { v: 2 }),
+    V,
+    sent(2, 20, 2),
     resent(2),
     ack(2),
-    sent(3, 30, { v: 3 }),
+    sent(3, 30, 3),
     ack(3),
-    sent(4, 40, { v: 4 }),
-    sent(5, 50, { v: 5 }),
-    sent(6, 50, { v: 5 }),
-    ack(5),
-    ack(6),
-    { t: "dropped", at: 1, d: "a", count: 2 },
+    sent(4, 40, 4),
+    sent(5, 50, 5),
+    sent(6, 50, 5),
+    ack(5, 6),
+    ["x", 1, 0, 2],
     { t: "end", at: 2, sent: 6, acknowledged: 5 },
   ),
 );
@@ -113,21 +116,58 @@ describe("the ledger's check", () => {
   });
 });
 
+describe("readings without a time of their own", () => {
+  const timeless = parseLedger(
+    lines(HEADER, V, sent(1, null, 7), sent(2, null, 7), ["f", 2, 1], ack(1, 2)),
+  );
+  const there = (sequence: number, v = 7) => ({
+    ...arrived(sequence, 0, { v }),
+    time: undefined,
+  });
+
+  test("are counted by device and content", () => {
+    expect(checkLedger(timeless, [there(1), there(2)])).toMatchObject({ ok: true, arrived: 2 });
+    expect(checkLedger(timeless, [there(1)])).toMatchObject({ ok: false, missing: [{}] });
+    const more = [there(1), there(2), there(3)];
+    expect(checkLedger(timeless, more)).toMatchObject({ ok: true, resentArrived: 1 });
+    expect(checkLedger(timeless, [...more, there(4)])).toMatchObject({
+      ok: false,
+      surplus: [{ times: 4 }],
+    });
+    expect(checkLedger(timeless, [there(1), there(2), there(3, 8)])).toMatchObject({
+      ok: false,
+      unknown: [{ metrics: { v: 8 } }],
+      changed: [],
+    });
+  });
+});
+
 describe("reading a ledger", () => {
   test("counts, and whether it came to its end", () => {
-    expect(LEDGER).toMatchObject({ dropped: 2, complete: true });
+    expect(LEDGER).toMatchObject({ dropped: 2, complete: true, kind: "fleet", from: 0, to: 2 });
     expect(LEDGER.messages.map(({ writes }) => writes)).toEqual([1, 2, 1, 1, 1, 1]);
   });
 
+  test("times are told from the beginning; one may have been measured at another", () => {
+    const text = lines({ ...HEADER, at: 1000 }, V, ["s", 1, 5, 0, [-3, 4], 7], ["a", 9, 1]);
+    expect(parseLedger(text)).toMatchObject({
+      from: 1000,
+      to: 1009,
+      messages: [{ at: 1005, time: 997, metrics: { v: 7 }, acknowledged: true }],
+    });
+  });
+
   test("a line that a kill cut off is passed over, another one is not", () => {
-    const text = lines(HEADER, sent(1, 10, { v: 1 }));
-    const torn = parseLedger(`${text}{"t":"ack","n":`);
+    const text = lines(HEADER, V, sent(1, 10, 1));
+    const torn = parseLedger(`${text}["a",`);
     expect(torn).toMatchObject({ complete: false, messages: [{ acknowledged: false }] });
-    expect(() => parseLedger(`${text}{"t":"ack","n":\n${lines(ack(1))}`)).toThrow();
+    expect(() => parseLedger(`${text}["a",\n${lines(ack(1))}`)).toThrow();
   });
 
   test("what is no ledger, or speaks of what was never sent, is refused", () => {
-    expect(() => parseLedger(lines({ t: "sent" }))).toThrow(/not a ledger/);
-    expect(() => parseLedger(lines(HEADER, ack(7)))).toThrow(/message 7 was never sent/);
+    expect(() => parseLedger(lines({ t: "sent" }))).toThrow(/not a ledger of version 2/);
+    expect(() => parseLedger(lines({ ...HEADER, version: 1 }))).toThrow(/version 2/);
+    expect(() => parseLedger(lines(HEADER, ack(7)))).toThrow(/line 2: message 7 was never sent/);
+    expect(() => parseLedger(lines(HEADER, sent(1, 1, 1)))).toThrow(/device 0 has no name/);
   });
 });

@@ -10,7 +10,7 @@ import type { MetricValue } from "../events/schema.ts";
 import { nameFault } from "../gateway/mqtt/routes.ts";
 import { brokerUnreachable, rangeFault, refuseFaults } from "./errors.ts";
 import { Latencies } from "./latency.ts";
-import { LEDGER_VERSION, LedgerWriter } from "./ledger.ts";
+import { LedgerWriter } from "./ledger.ts";
 import { DeviceLink, type Outgoing } from "./link.ts";
 import { Switchboard } from "./mqtt/switchboard.ts";
 import type { RecordedReading } from "./recording.ts";
@@ -116,7 +116,6 @@ class Replay {
     const { speed = 0, file } = this.#options;
     this.#record({
       t: "ledger",
-      version: LEDGER_VERSION,
       kind: "replay",
       options: { file: basename(file), device: this.#device, speed, window: this.#window },
       at: Date.now(),
