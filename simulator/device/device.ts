@@ -18,7 +18,7 @@ import type {
   SentReading,
 } from "./port.ts";
 import { payloadOf, Readings } from "./readings.ts";
-import { type Message, Session } from "./session.ts";
+import { MAX_PACKET_ID, type Message, Session } from "./session.ts";
 
 export interface DeviceOptions {
   readonly spec: DeviceSpec;
@@ -83,8 +83,9 @@ export class Device implements DeviceEvents {
     this.#recorder = recorder;
     this.#random = sfc32(childSeed(seed, `${spec.name} firmware`));
     this.#readings = new Readings(spec, childSeed(seed, `${spec.name} silent`), start, end);
-    const { window } = spec.behaviour;
-    this.#session = new Session({ topic: `sensors/${spec.name}`, qos: spec.qos, window }, world, {
+    const { window, packetIds = MAX_PACKET_ID } = spec.behaviour;
+    const topic = `sensors/${spec.name}`;
+    this.#session = new Session({ topic, qos: spec.qos, window, packetIds }, world, {
       written: (message, packet, fresh) => this.#onWritten(message, packet, fresh),
       acknowledged: (message) => this.#onAcknowledged(message),
       finished: (message, id) => this.#planEcho(message, id),

@@ -28,12 +28,14 @@ export interface SessionEvents {
   finished(message: Message, messageId: number): void;
 }
 
-const MAX_ID = 65_535;
+/** Packet ids have 16 bits, and 0 is none [MQTT-2.3.1-1]. */
+export const MAX_PACKET_ID = 65_535;
 
 export class Session {
   readonly #topic: string;
   readonly #qos: 0 | 1 | 2;
   readonly #window: number;
+  readonly #packetIds: number;
   readonly #world: SessionWorld;
   readonly #events: SessionEvents;
   #lastId = 0;
@@ -47,13 +49,20 @@ export class Session {
   #repeats: number[] = [];
 
   constructor(
-    spec: { readonly topic: string; readonly qos: 0 | 1 | 2; readonly window: number },
+    spec: {
+      readonly topic: string;
+      readonly qos: 0 | 1 | 2;
+      readonly window: number;
+      /** Ids go from 1 to this one and round. */
+      readonly packetIds: number;
+    },
     world: SessionWorld,
     events: SessionEvents,
   ) {
     this.#topic = spec.topic;
     this.#qos = spec.qos;
     this.#window = spec.window;
+    this.#packetIds = spec.packetIds;
     this.#world = world;
     this.#events = events;
   }
@@ -69,7 +78,8 @@ export class Session {
   }
 
   get hasRoom(): boolean {
-    return this.open < this.#window;
+    const { open } = this;
+    return open < this.#window && open + this.#echoes.size < this.#packetIds;
   }
 
   /** A connection with the session that was left: all that is open has to be sent again, with repeat(). */
@@ -165,7 +175,7 @@ export class Session {
 
   /** Ids go round, so that one is away for as long as can be before it comes again. */
   #freeId(): number {
-    do this.#lastId = this.#lastId === MAX_ID ? 1 : this.#lastId + 1;
+    do this.#lastId = this.#lastId === this.#packetIds ? 1 : this.#lastId + 1;
     while (this.#isTaken(this.#lastId));
     return this.#lastId;
   }

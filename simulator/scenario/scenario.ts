@@ -128,6 +128,8 @@ export interface Behaviour {
   readonly window: number;
   /** Breaks the connection where no acknowledgement came for so long; 0, or without it, waits as long as the connection lives. */
   readonly ackTimeoutMs?: number;
+  /** Its packet ids go from 1 to this and round; 65,535 without it. Small firmware has a small circle, or always the same. */
+  readonly packetIds?: number;
   /** Stretches in which it measures nothing and sends nothing. */
   readonly silent: Outages;
 }
