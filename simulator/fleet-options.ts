@@ -1,6 +1,7 @@
 /** What a fleet can be told, with limits, defaults and their reasons. */
 
 import { nameFault } from "../gateway/mqtt/routes.ts";
+import type { Rule } from "../rules/rule.ts";
 import { rangeFault, refuseFaults } from "./errors.ts";
 import type { FleetProgress } from "./fleet-progress.ts";
 import type { SimulatedDevice } from "./kinds.ts";
@@ -43,6 +44,8 @@ export interface FleetOptions {
   readonly drainMs?: number | undefined;
   /** File for the ledger (ledger.ts); begun anew. Without it nothing is written. */
   readonly ledger?: string | undefined;
+  /** What the run is to be judged by, noted in the ledger. */
+  readonly rules?: readonly Rule[] | undefined;
   readonly onProgress?: ((progress: FleetProgress) => void) | undefined;
   /** Default 1 s. */
   readonly progressEveryMs?: number | undefined;

@@ -39,13 +39,20 @@ export interface FleetSummary {
   readonly unacknowledged: number;
   /** Made and never written. */
   readonly unsent: number;
+  /** Kept by devices that sleep, for the next time that they wake up. */
+  readonly asleep: number;
   readonly dropped: number;
   readonly resent: number;
   readonly reconnects: number;
   readonly latencyP50Ms: number | undefined;
   readonly latencyP99Ms: number | undefined;
   readonly latenessP99Ms: number | undefined;
+  /** Why connections were not made or ended, and how often, the most frequent first. */
+  readonly faults: readonly (readonly [reason: string, count: number])[];
 }
+
+const MAX_REASONS = 50;
+const OTHER_REASONS = "other reasons";
 
 export class Tally {
   sent = 0;
@@ -53,6 +60,8 @@ export class Tally {
   dropped = 0;
   resent = 0;
   reconnects = 0;
+  readonly faults = new Map<string, number>();
+  lastFault: string | undefined;
   readonly whole = new Latencies();
   readonly recent = new Latencies();
   readonly lateness = new Latencies();
@@ -63,6 +72,14 @@ export class Tally {
     this.acknowledged += 1;
     this.whole.add(latencyMs);
     this.recent.add(latencyMs);
+  }
+
+  fault(reason: string): void {
+    this.lastFault = reason;
+    // Reasons come from a broker, too: what it makes up must not fill the memory.
+    const known = this.faults.has(reason) || this.faults.size < MAX_REASONS;
+    const name = known ? reason : OTHER_REASONS;
+    this.faults.set(name, (this.faults.get(name) ?? 0) + 1);
   }
 
   /** By how much this process was late itself, ms. */

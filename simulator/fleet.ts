@@ -8,11 +8,10 @@
  */
 import { randomBytes } from "node:crypto";
 import type { MetricValue } from "../events/schema.ts";
-import { brokerUnreachable, SimulatorError } from "./errors.ts";
 import { type FleetOptions, type FleetSettings, fleetSettings } from "./fleet-options.ts";
-import { type FleetProgress, type FleetSummary, Tally } from "./fleet-progress.ts";
+import type { FleetProgress, FleetSummary } from "./fleet-progress.ts";
+import { FleetRun, type Member } from "./fleet-run.ts";
 import { makeDevices, type SimulatedDevice, sample } from "./kinds.ts";
-import { LedgerWriter } from "./ledger.ts";
 import { DeviceLink, type Outgoing } from "./link.ts";
 import { Alarm } from "./mqtt/alarms.ts";
 import { Switchboard } from "./mqtt/switchboard.ts";
@@ -53,69 +52,57 @@ export class Fleet {
   readonly #settings: FleetSettings;
   readonly #now: () => number;
   readonly #switchboard: Switchboard;
-  readonly #ledger: LedgerWriter | undefined;
-  readonly #runs: Run[] = [];
-  readonly #tally = new Tally();
-  /** Of the fleet as a whole. */
-  readonly #alarms = new Set<Alarm>();
-  readonly #finished = Promise.withResolvers<FleetSummary>();
-  #state: "new" | "running" | "draining" | "ended" = "new";
-  #startedAt = 0;
-  #connected = 0;
-  #everConnected = false;
-  #stopAsked = false;
+  readonly #run: FleetRun;
+  readonly #devices: Run[] = [];
   #live = 0;
-  #fault: string | undefined;
-  /** Called when something was acknowledged while draining. */
-  #onDrained: (() => void) | undefined;
 
   /** @throws SimulatorError `options` */
   constructor(options: FleetOptions) {
     this.#options = options;
     this.#settings = fleetSettings(options);
-    const { host, port, username, password } = options;
+    const { host, port, username, password, connectMs, ledger, onProgress } = options;
     this.#switchboard = new Switchboard({
       address: { host, port, username, password },
-      onLate: (ms) => this.#tally.late(ms),
+      onLate: (ms) => this.#run.tally.late(ms),
     });
     this.#now = options.now ?? this.#switchboard.now;
-    this.#ledger = options.ledger === undefined ? undefined : new LedgerWriter(options.ledger);
-    // Whoever does not wait for the end is told of a failure by stop().
-    this.#finished.promise.catch(() => undefined);
+    const { drainMs, progressEveryMs } = this.#settings;
+    const now = this.#now;
+    const run = { host, port, connectMs, drainMs, progressEveryMs, ledger, onProgress, now };
+    this.#run = new FleetRun(run);
   }
 
   /** Settles when the run has ended: by `count`, `durationMs`, `stop` a ledger that cannot be written, or no broker in `connectMs`. */
   get finished(): Promise<FleetSummary> {
-    return this.#finished.promise;
+    return this.#run.finished;
   }
 
   /** Begins to connect; does not wait for a broker to be there. @throws SimulatorError `ledger` */
   async start(): Promise<void> {
-    if (this.#state !== "new") return;
-    this.#ledger?.start();
-    this.#state = "running";
-    this.#startedAt = performance.now();
+    if (!this.#run.isNew) return;
     const { seed, prefix, connectsPerSecond, backfillMs } = this.#settings;
     const { devices } = this.#options;
     const made = typeof devices === "number" ? makeDevices(devices, seed, prefix) : devices;
-    this.#record({
-      t: "ledger",
-      kind: "fleet",
-      seed,
-      options: { ...this.#settings, devices: made.map(({ name }) => name) },
-      at: this.#now(),
-    });
-    this.#live = made.length;
     // A clean session needs no lasting name, and two simulators with one seed must not push each other out.
     const family = this.#settings.clean ? randomBytes(4).toString("hex") : `${seed}`;
-    for (const [index, device] of made.entries()) {
-      const run = this.#makeRun(device, family);
-      this.#runs.push(run);
+    this.#devices.push(...made.map((device) => this.#makeRun(device, family)));
+    this.#live = made.length;
+    const { rules } = this.#options;
+    this.#run.begin(
+      {
+        t: "ledger",
+        kind: "fleet",
+        seed,
+        ...(rules ? { rules } : {}),
+        options: { ...this.#settings, devices: made.map(({ name }) => name) },
+        at: this.#now(),
+      },
+      this.#devices.map((run) => this.#memberOf(run)),
+    );
+    for (const [index, run] of this.#devices.entries()) {
       if (backfillMs > 0) run.history = this.#now() - backfillMs;
       this.#ring(run.turn, (1000 * index) / connectsPerSecond);
     }
-    this.#planProgress();
-    this.#planGivingUp();
   }
 
   /**
@@ -123,36 +110,33 @@ export class Fleet {
    * ledger. @throws SimulatorError `ledger`, `broker_unreachable` where that had ended it before
    */
   async stop(): Promise<FleetSummary> {
-    this.#stopAsked = true;
-    if (this.#state === "new") {
-      this.#state = "ended";
-      this.#finished.resolve(this.#summary());
-    } else if (this.#state === "running") await this.#end({ patient: false });
-    return this.finished;
+    return await this.#run.stop();
   }
 
   /** Cuts the connections of a share of the devices, as a lost radio link does; they come back by themselves. */
   cutConnections(share = 1): void {
-    for (const run of this.#runs) if (run.random() < share) run.link.cut();
+    for (const run of this.#devices) if (run.random() < share) run.link.cut();
   }
 
   /** Rates and latencies are since the last call, `onProgress` included. */
   progress(): FleetProgress {
-    const elapsedMs = this.#elapsed();
-    const connected = this.#connected;
+    return this.#run.progress();
+  }
+
+  #memberOf({ link, turn, cut }: Run): Member {
+    const { alarms } = this.#switchboard;
     return {
-      elapsedMs,
-      devices: this.#runs.length,
-      connected,
-      sent: this.#tally.sent,
-      acknowledged: this.#tally.acknowledged,
-      outstanding: this.#sum((link) => link.inFlight),
-      queued: this.#sum((link) => link.queued),
-      dropped: this.#tally.dropped,
-      resent: this.#tally.resent,
-      reconnects: this.#tally.reconnects,
-      ...this.#tally.rates(elapsedMs),
-      fault: connected < this.#runs.length ? this.#fault : undefined,
+      get inFlight() {
+        return link.inFlight;
+      },
+      get queued() {
+        return link.queued;
+      },
+      rest: () => {
+        alarms.clear(turn);
+        alarms.clear(cut);
+      },
+      stop: () => link.stop(),
     };
   }
 
@@ -161,29 +145,22 @@ export class Fleet {
     const { clean, window, maxQueued } = this.#settings;
     const clientId = `sim-${family}-${device.name}`;
     const switchboard = this.#switchboard;
+    const { watcher } = this.#run;
     const link = new DeviceLink<Reading>(
       { switchboard, clientId, clean, window, maxQueued, random },
       {
         onWritten: (reading, again) => this.#onWritten(reading, again),
         onAcknowledged: (reading) => {
-          this.#onAcknowledged(reading);
+          this.#run.acknowledged(reading.n, performance.now() - reading.writtenAt);
           this.#advance(run);
         },
         onDropped: ({ device: d }) => {
-          this.#tally.dropped += 1;
-          this.#record({ t: "dropped", at: this.#now(), d, count: 1 });
+          this.#run.tally.dropped += 1;
+          this.#run.record({ t: "dropped", at: this.#now(), d, count: 1 });
         },
-        onOnline: () => {
-          this.#connected += 1;
-          this.#everConnected = true;
-        },
-        onOffline: () => {
-          this.#connected -= 1;
-          this.#tally.reconnects += 1;
-        },
-        onFault: (reason) => {
-          this.#fault = reason;
-        },
+        onOnline: () => watcher.online(),
+        onOffline: () => watcher.offline(),
+        onFault: (reason) => watcher.fault(reason),
       },
     );
     const run: Run = {
@@ -208,7 +185,7 @@ export class Fleet {
 
   /** Sends as much of the history as the window takes; after its end the device goes live. */
   #advance(run: Run): void {
-    if (this.#state !== "running" || run.liveFrom > 0) return;
+    if (!this.#run.running || run.liveFrom > 0) return;
     const { window, backfillStepMs, rate } = this.#settings;
     while (run.history !== undefined) {
       if (run.history > this.#now()) run.history = undefined;
@@ -250,7 +227,7 @@ export class Fleet {
     if (!run.done) this.#planReading(run);
     else {
       this.#live -= 1;
-      if (this.#live === 0) void this.#end({ patient: true });
+      if (this.#live === 0) void this.#run.end({ patient: true });
     }
   }
 
@@ -272,23 +249,18 @@ export class Fleet {
   }
 
   #onWritten(reading: Reading, again: boolean): void {
+    const { tally } = this.#run;
     const at = this.#now();
     if (again) {
-      this.#tally.resent += 1;
-      this.#record({ t: "resent", n: reading.n, at });
+      tally.resent += 1;
+      this.#run.record({ t: "resent", n: reading.n, at });
       return;
     }
-    this.#tally.sent += 1;
-    reading.n = this.#tally.sent;
+    tally.sent += 1;
+    reading.n = tally.sent;
     reading.writtenAt = performance.now();
     const { n, device, time, metrics } = reading;
-    this.#record({ t: "sent", n, at, d: device, time, m: metrics });
-  }
-
-  #onAcknowledged(reading: Reading): void {
-    this.#tally.acknowledge(performance.now() - reading.writtenAt);
-    this.#record({ t: "ack", n: reading.n, at: this.#now() });
-    this.#onDrained?.();
+    this.#run.record({ t: "sent", n, at, d: device, time, m: metrics });
   }
 
   #planCut(run: Run): void {
@@ -297,124 +269,8 @@ export class Fleet {
     this.#ring(run.cut, reconnectEveryMs * (0.5 + run.random()));
   }
 
-  #planGivingUp(): void {
-    const { connectMs } = this.#options;
-    if (connectMs === undefined) return;
-    this.#after(connectMs, () => {
-      if (!this.#everConnected) void this.#end({ patient: false });
-    });
-  }
-
-  #planProgress(): void {
-    const { onProgress } = this.#options;
-    if (!onProgress && !this.#ledger) return;
-    this.#after(this.#settings.progressEveryMs, () => {
-      onProgress?.(this.progress());
-      this.#guard(() => this.#ledger?.flush());
-      this.#planProgress();
-    });
-  }
-
-  /** @param patient waits as long as acknowledgements keep coming, not only `drainMs` in all */
-  async #end({ patient }: { readonly patient: boolean }): Promise<void> {
-    if (this.#state !== "running") return;
-    this.#state = "draining";
-    const { alarms } = this.#switchboard;
-    for (const alarm of this.#alarms) alarms.clear(alarm);
-    for (const { turn, cut } of this.#runs) {
-      alarms.clear(turn);
-      alarms.clear(cut);
-    }
-    // Where no broker ever was, there is nothing to wait for.
-    if (patient || this.#tally.sent > 0 || this.#connected > 0) await this.#drained(patient);
-    this.#options.onProgress?.(this.progress());
-    const summary = this.#summary();
-    this.#state = "ended";
-    await Promise.all(this.#runs.map(({ link }) => link.stop()));
-    const { sent, acknowledged } = summary;
-    this.#record({ t: "end", at: this.#now(), sent, acknowledged });
-    this.#guard(() => this.#ledger?.stop());
-    const { host, port, connectMs } = this.#options;
-    if (!this.#everConnected && !this.#stopAsked && connectMs !== undefined) {
-      this.#finished.reject(brokerUnreachable(host, port, this.#fault));
-    }
-    this.#finished.resolve(summary);
-  }
-
-  #drained(patient: boolean): Promise<void> {
-    const { promise, resolve } = Promise.withResolvers<void>();
-    const { connectMs = Number.POSITIVE_INFINITY } = this.#options;
-    const { drainMs } = this.#settings;
-    const deadline = setTimeout(
-      resolve,
-      this.#everConnected ? drainMs : Math.min(drainMs, connectMs),
-    );
-    const look = () => {
-      if (this.#sum((link) => link.inFlight + link.queued) === 0) resolve();
-      else if (patient) deadline.refresh();
-    };
-    this.#onDrained = look;
-    look();
-    return promise.finally(() => {
-      clearTimeout(deadline);
-      this.#onDrained = undefined;
-    });
-  }
-
-  #summary(): FleetSummary {
-    const { sent, acknowledged, dropped, resent, reconnects, whole, lateness } = this.#tally;
-    return {
-      elapsedMs: this.#elapsed(),
-      devices: this.#runs.length,
-      sent,
-      acknowledged,
-      unacknowledged: sent - acknowledged,
-      unsent: this.#sum((link) => link.queued),
-      dropped,
-      resent,
-      reconnects,
-      latencyP50Ms: whole.quantile(0.5),
-      latencyP99Ms: whole.quantile(0.99),
-      latenessP99Ms: lateness.quantile(0.99),
-    };
-  }
-
-  #record(line: Parameters<LedgerWriter["write"]>[0]): void {
-    this.#guard(() => this.#ledger?.write(line));
-  }
-
-  /** A run whose record has a hole is worth nothing: it ends. */
-  #guard(work: () => void): void {
-    try {
-      work();
-    } catch (error) {
-      if (!(error instanceof SimulatorError)) throw error;
-      this.#finished.reject(error);
-      void this.#end({ patient: false });
-    }
-  }
-
-  #after(ms: number, work: () => void): void {
-    const alarm = new Alarm(() => {
-      this.#alarms.delete(alarm);
-      work();
-    });
-    this.#alarms.add(alarm);
-    this.#ring(alarm, ms);
-  }
-
   #ring(alarm: Alarm, ms: number): void {
     const { alarms, now } = this.#switchboard;
     alarms.set(alarm, now() + Math.max(0, ms));
-  }
-
-  #sum(of: (link: DeviceLink<Reading>) => number): number {
-    let total = 0;
-    for (const { link } of this.#runs) total += of(link);
-    return total;
-  }
-
-  #elapsed(): number {
-    return this.#startedAt === 0 ? 0 : performance.now() - this.#startedAt;
   }
 }

@@ -60,7 +60,9 @@ describe("progress", () => {
       "1:05 min · 49 of 50 connected · 3,190 acknowledged (50/s) · 1.2 ms (p99 18)" +
         " · 10 outstanding · connect ECONNREFUSED 127.0.0.1:1883",
     );
-    expect(fleetSummaryLine({ ...fleet, unacknowledged: 10, unsent: 0 })).toBe(
+    expect(
+      fleetSummaryLine({ ...fleet, unacknowledged: 10, unsent: 0, asleep: 0, faults: [] }),
+    ).toBe(
       "3,200 sent by 50 devices in 1:05 min, 3,190 acknowledged, 1.2 ms (p99 18), 10 not acknowledged, 2 sent again, 1 reconnects",
     );
   });

@@ -78,7 +78,9 @@ export function fleetSummaryLine(summary: FleetSummary): string {
     summary.unsent > 0 && `${whole(summary.unsent)} not sent`,
     summary.dropped > 0 && `${whole(summary.dropped)} dropped`,
     summary.resent > 0 && `${whole(summary.resent)} sent again`,
+    summary.asleep > 0 && `${whole(summary.asleep)} kept by sleeping devices`,
     summary.reconnects > 0 && `${whole(summary.reconnects)} reconnects`,
+    ...summary.faults.slice(0, TOLD_FAULTS).map(([reason, count]) => `${whole(count)} × ${reason}`),
   ]
     .filter((part) => typeof part === "string")
     .join(", ");
@@ -118,6 +120,9 @@ export function replaySummaryLine(summary: ReplaySummary): string {
 function latency(p50: number | undefined, p99: number | undefined): string | false {
   return p50 !== undefined && p99 !== undefined && `${short(p50)} ms (p99 ${short(p99)})`;
 }
+
+/** Reasons why connections ended that a line has room for. */
+const TOLD_FAULTS = 3;
 
 /** Then the figures beside it say more of this machine than of the gateway. */
 const LATE_MS = 50;
