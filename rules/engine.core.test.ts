@@ -113,6 +113,22 @@ test("a memory of ten years ahead was a mistake, and keeps no reading of a devic
   expect(script.told).toEqual(["10 firing e2"]);
 });
 
+test("a clock that was years ahead before a reboot does not keep what is pending from firing", () => {
+  const ahead = { boot: "boot-1", received: T0 + 3650 * 86_400_000, uptime: 0 };
+  const began = { id: "e1", time: T0, timed: "gateway", latest: T0, value: 0, age: 0 } as const;
+  const rule = { ...base, forMs: 60_000 };
+  const { memory } = evaluate(rule, undefined, { ...began, moment: ahead });
+  const later = (uptime: number) => {
+    const moment = { boot: "boot-2", received: T0 + 5000 + uptime, uptime };
+    return [
+      passTime(rule, memory as Memory, { moment, age: 0 }).change?.state,
+      evaluate(rule, memory, { ...began, id: "e2", moment }).change?.state,
+    ];
+  };
+  expect(later(59_000)).toEqual([undefined, undefined]);
+  expect(later(60_000)).toEqual(["firing", "firing"]);
+});
+
 test("where the gateway's time is not known, a reboot counts from the new boot, and a change has the time that passed", () => {
   const script = new Script({ forMs: 60_000 }).reading(0, -10);
   const unknown = (uptime: number, boot: string) => {

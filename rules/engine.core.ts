@@ -146,11 +146,11 @@ export function withdraw(
   return { memory: undefined, change: changeOf(episode, "resolved", changed) };
 }
 
-/** ms from one moment to another of the same gateway; over a reboot, where its time is not known, at least since that. */
+/** ms from one moment to another of the same gateway; over a reboot at least since that, whatever its clock showed. */
 function elapsed(from: Moment, to: Moment): number {
   if (from.boot === to.boot) return to.uptime - from.uptime;
   if (from.received === undefined || to.received === undefined) return to.uptime;
-  return to.received - from.received;
+  return Math.max(to.uptime, to.received - from.received);
 }
 
 function momentOf({ received, boot, uptime }: Moment): Moment {

@@ -5,10 +5,10 @@
 import { readFileSync } from "node:fs";
 import { Ajv, type ErrorObject } from "ajv";
 import Type, { type Static } from "typebox";
-import { isMap, isNode, isScalar, isSeq, LineCounter, type Node, parseDocument } from "yaml";
 import { SEVERITIES, type Severity } from "../events/schema.ts";
 import { DURATION_HINT, parseDuration } from "./duration.ts";
 import { DIRECTIONS, type Direction, type Limit, PLACEHOLDERS, type Rule } from "./rule.ts";
+import { type Path, pathOf, type Report, YamlFile } from "./yaml-file.ts";
 
 /** Each reading is held against the rules of its metric: some hundreds cost microseconds, more is a mistake. */
 export const MAX_RULES = 1000;
@@ -71,9 +71,6 @@ export class RulesError extends Error {
   }
 }
 
-type Path = readonly (string | number)[];
-type Report = (path: Path, message: string, onKey?: boolean) => void;
-
 /** @throws RulesError with every fault of the file */
 export function loadRules(file: string): readonly Rule[] {
   let text: string;
@@ -89,34 +86,20 @@ export function loadRules(file: string): readonly Rule[] {
 
 /** @param file only for messages. @throws RulesError with every fault of the text */
 export function parseRules(text: string, file: string): readonly Rule[] {
-  const lines = new LineCounter();
-  const document = parseDocument(text, { lineCounter: lines, uniqueKeys: true });
-  const at = (offset: number) => {
-    const { line, col } = lines.linePos(offset);
-    return `${file}:${line}:${col}`;
-  };
-  if (document.errors.length > 0) {
-    throw new RulesError(
-      document.errors.map(
-        (error) =>
-          `${at(error.pos[0])}: ${error.message.split("\n")[0]?.replace(/ at line.*/, "")}`,
-      ),
-    );
-  }
-  let content: unknown;
-  try {
-    content = document.toJS({ maxAliasCount: 100 });
-  } catch (error) {
-    throw new RulesError([`${file}:1:1: ${(error as Error).message}`]);
-  }
+  const yaml = new YamlFile(text, file);
   // An empty file is one without rules: what is left when the last one was commented out.
-  if (content === null || content === undefined) return [];
+  const empty = yaml.content === null || yaml.content === undefined;
+  const rules = empty ? [] : rulesOf(yaml.content, yaml.report);
+  if (yaml.faults.length > 0) throw new RulesError(yaml.faults);
+  return rules;
+}
 
-  const faults: { readonly offset: number; readonly text: string }[] = [];
-  const report: Report = (path, message, onKey) => {
-    const offset = offsetOf(document.contents, path, onKey === true);
-    faults.push({ offset, text: `${at(offset)}: ${message}` });
-  };
+/**
+ * For files that hold rules among other things.
+ * @param content `{ rules: [...] }` and nothing else, as YAML gives it
+ * @param report is told every fault, with its path from there
+ */
+export function rulesOf(content: unknown, report: Report): readonly Rule[] {
   if (!validate(content)) {
     for (const error of validate.errors ?? []) explain(error, report);
   }
@@ -125,42 +108,13 @@ export function parseRules(text: string, file: string): readonly Rule[] {
     ruleOf(one, ["rules", index], report),
   );
   refuseSameNames(Array.isArray(raw) ? raw : [], report);
-  if (faults.length > 0) {
-    faults.sort((a, b) => a.offset - b.offset);
-    throw new RulesError([...new Set(faults.map((fault) => fault.text))]);
-  }
   return Object.freeze(rules);
 }
 
 const validate = new Ajv({ allErrors: true, strict: false }).compile(rulesFileSchema);
 
-/** Where the value (or its key) stands; where it is missing, the nearest thing around it. */
-function offsetOf(root: unknown, path: Path, onKey: boolean): number {
-  let node: unknown = root;
-  let offset = 0;
-  const start = (one: unknown) => (isNode(one) ? ((one as Node).range?.[0] ?? offset) : offset);
-  offset = start(root);
-  for (const [depth, step] of path.entries()) {
-    if (isMap(node)) {
-      const pair = node.items.find((item) => isScalar(item.key) && item.key.value === step);
-      if (!pair) return offset;
-      const last = depth === path.length - 1;
-      offset =
-        last && onKey ? start(pair.key) : pair.value === null ? start(pair.key) : start(pair.value);
-      node = pair.value;
-    } else if (isSeq(node) && typeof step === "number") {
-      node = node.items[step];
-      offset = start(node);
-    } else return offset;
-  }
-  return offset;
-}
-
 function explain(error: ErrorObject, report: Report): void {
-  const path: Path = error.instancePath
-    .split("/")
-    .slice(1)
-    .map((step) => (/^\d+$/.test(step) ? Number(step) : step));
+  const path = pathOf(error.instancePath);
   const key = path.at(-1);
   switch (error.keyword) {
     case "additionalProperties": {
