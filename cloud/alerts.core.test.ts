@@ -238,3 +238,15 @@ test("for is counted by the gateway's boot clock through a clock that is set whi
   run.records([beat(65_000, NOON + 65_000)]);
   expect(history(run)[1]).toBe("firing damp@gw-one/cellar/humidity 0000000001-1");
 });
+
+test("what began under an unset gateway clock, and the device's time, has not held for years after a reboot", () => {
+  const run = new TopologyTestDriver(topology());
+  const journal = new TestJournal();
+  const beat = (received: number) =>
+    journal.heartbeat({ received, boot: "boot-2", uptime: received - NOON });
+  const timed = { received: 5000, time: NOON, clock: "device", boot: "boot-1", uptime: 5 } as const;
+  run.records([journal.reading("cellar", { humidity: 90 }, timed), beat(NOON + 59_999)]);
+  expect(history(run)).toEqual(["pending damp@gw-one/cellar/humidity 0000000001-1"]);
+  run.records([beat(NOON + 60_000)]);
+  expect(history(run)[1]).toBe("firing damp@gw-one/cellar/humidity 0000000001-1");
+});

@@ -136,7 +136,7 @@ function read(
   const unsynced = timed === "gateway" && reading.clock === "unsynced";
   // How old it is nobody can say; it is taken for current, because one page too many is better than one too few.
   const age = unsynced ? 0 : Math.max(0, arrival(reading, record) - known);
-  const moment = momentOf(reading);
+  const moment = momentOf(reading, known);
   for (const [metric, value] of Object.entries(reading.metrics)) {
     for (const one of byMetric.get(metric) ?? []) {
       const series = { gateway, device, metric };
@@ -179,9 +179,13 @@ function beat(
   return undefined;
 }
 
-/** The gateway's clock as far as it is to be believed. */
-function momentOf({ received, clock, boot, uptime }: Stamp): Moment {
-  return clock === "unsynced" ? { boot, uptime } : { received, boot, uptime };
+/**
+ * The gateway's clock as far as it is to be believed. Of an event with the device's time nothing says whether the gateway knew
+ * its own: the later of the two, or what began under an unset clock would seem to have held for years.
+ */
+function momentOf({ received, clock, boot, uptime }: Stamp, time = received): Moment {
+  if (clock === "unsynced") return { boot, uptime };
+  return { received: clock === "device" ? Math.max(received, time) : received, boot, uptime };
 }
 
 function ageOf(

@@ -167,12 +167,15 @@ test("a later version's event types are events; what cannot be read is told once
     [{ ...good, offset: 93, key: "another" }, "bad_key"],
     [journal.record("tidegate.loss", new Uint8Array([0xff])), "not_cbor"],
     [journal.record("tidegate.epoch", encodeCbor({ reason: 1 })), "schema"],
-    [journal.record("tidegate.reading", null), "no_value"],
+    [journal.record("tidegate.fingerprint", null), "no_value"],
     [{ ...statusRecord("gw-one", "0000000001", 1), value: encodeCbor([1]) }, "schema"],
     [{ ...statusRecord("gw-one", "0000000001", 1), key: "gw-two" }, "bad_key"],
   ];
-  const last = journal.reading("d", { t: 1 });
-  run.records([good, future, ...broken.map(([one]) => one), last]);
+  // Rollups and alerts read these, and tell of them.
+  const others = ["tidegate.reading", "tidegate.clock", "tidegate.heartbeat"].map((type) =>
+    journal.record(type, null),
+  );
+  run.records([good, future, ...broken.map(([one]) => one), ...others]);
   const told = run.events<RejectedRecord>(NAMES.rejected);
   expect(told.map((one) => one.code)).toEqual(broken.map(([, code]) => code));
   expect(told[0]).toMatchObject({
@@ -183,7 +186,7 @@ test("a later version's event types are events; what cannot be read is told once
   });
   expect([...(told[4]?.value ?? [])]).toEqual([0xff]);
   // Unreadable or not, a record with a sequence has arrived.
-  expect(entryOf(run)).toMatchObject({ received: [[1, 6]], missing: [], duplicates: 0 });
+  expect(entryOf(run)).toMatchObject({ received: [[1, 8]], missing: [], duplicates: 0 });
 });
 
 test("gateways and epochs are apart, and a tick is nothing", () => {
@@ -210,4 +213,28 @@ test("ids of outputs are unique within a topic", () => {
   expect(eventHeaders("tidegate.ledger", ids[0] ?? "", "/processors/ledger", NOON).ce_id).toBe(
     ids[0],
   );
+});
+
+test("an epoch known by its status alone when another begins without a memory: it ends if it was the older, and lives if it was not", () => {
+  const anew = new TestJournal("gw-one", "0000000002", { now: NOON + 60_000 });
+  const opening = anew.opening();
+  const older = statusRecord("gw-one", "0000000001", 9);
+  const newer = { ...statusRecord("gw-one", "0000000003", 9), timestamp: NOON + 61_000 };
+  for (const records of [
+    [older, newer, opening],
+    [opening, newer, older],
+  ]) {
+    const run = driver();
+    run.records(records);
+    expect(entryOf(run)).toMatchObject({ closed: true, missing: [[1, 9]] });
+    expect(entryOf(run, "gw-one/0000000003")).not.toHaveProperty("closed");
+  }
+  // Its status went past the backlog in which the other's beginning waited: that it came shows that it is the newer.
+  const run = driver();
+  run.records([older, opening]);
+  const alive = new TestJournal("gw-one", "0000000001", { now: NOON + 62_000 });
+  run.records([alive.opening({ epoch: "0000000002", highest: 1 }, "salvage")]);
+  expect(entryOf(run)).toMatchObject({ received: [[1, 1]], missing: [], accepted: 9 });
+  expect(entryOf(run)).not.toHaveProperty("closed");
+  expect(entryOf(run, "gw-one/0000000002")).toMatchObject({ closed: true, missing: [] });
 });

@@ -42,6 +42,11 @@ interface Account {
   /** Highest sequence that anything claimed. */
   readonly accepted: number;
   readonly closed?: boolean;
+  /** Closed by a beginning without a memory, before anything of it came: it may as well be the newer one. */
+  readonly guessed?: boolean;
+  /** When a status told of it first, by the log's clock; and when it began without a memory. ms since 1970 */
+  readonly told?: number;
+  readonly begun?: number;
   /** Times of sending of the first and the last record, ms since 1970. */
   readonly first?: number;
   readonly last?: number;
@@ -111,17 +116,37 @@ function claimed(state: StateView, record: StoredRecord): Changes {
     const fault = new Fault("bad_key", `key "${record.key}", and the status is of ${gateway}`);
     return { accounts: [], faults: [fault] };
   }
-  const account = accountOf(state, gateway, epoch) ?? NEW;
+  const account = accountOf(state, gateway, epoch);
   // A status may be older than what has arrived meanwhile.
-  if (account !== NEW && accepted <= account.accepted) return { accounts: [], faults: NO_FAULTS };
-  return { accounts: [{ gateway, epoch, account: { ...account, accepted } }], faults: NO_FAULTS };
+  if (account && accepted <= account.accepted) return { accounts: [], faults: NO_FAULTS };
+  if (account) {
+    return { accounts: [{ gateway, epoch, account: { ...account, accepted } }], faults: NO_FAULTS };
+  }
+  const told = { ...NEW, accepted, told: record.timestamp };
+  const over = accountsOf(state, gateway).some(
+    ({ account: { begun = 0 } }) => record.timestamp < begun,
+  );
+  const fresh = { gateway, epoch, account: over ? ended(told) : told };
+  return { accounts: [fresh], faults: NO_FAULTS };
+}
+
+/** Nothing of it is on its way any more. */
+function ended(account: Account): Account {
+  return { ...account, closed: true, ...(account.first === undefined ? { guessed: true } : {}) };
+}
+
+/** Something of it came after all, behind the beginning that had seemed to end it: it is the newer one. */
+function revived(account: Account): Account {
+  if (!account.guessed) return account;
+  const { closed: _, guessed: __, ...rest } = account;
+  return rest;
 }
 
 function arrived(state: StateView, record: StoredRecord): Changes {
   const journal = readJournal(record);
   if (journal instanceof Fault) return { accounts: [], faults: [journal] };
   const { gateway, epoch, type } = journal;
-  const old = accountOf(state, gateway, epoch) ?? NEW;
+  const old = revived(accountOf(state, gateway, epoch) ?? NEW);
   const dated: Account = {
     ...old,
     first: old.first ?? record.timestamp,
@@ -137,6 +162,14 @@ function arrived(state: StateView, record: StoredRecord): Changes {
       const faults = event instanceof Fault ? [event] : NO_FAULTS;
       return { accounts: [{ gateway, epoch, account: counted(dated, journal) }], faults };
     }
+    // Those that decode them report them: one fault is told once.
+    case "tidegate.reading":
+    case "tidegate.clock":
+    case "tidegate.heartbeat":
+      return {
+        accounts: [{ gateway, epoch, account: counted(dated, journal) }],
+        faults: NO_FAULTS,
+      };
     default: {
       const faults =
         record.value === null ? [new Fault("no_value", "the record has no value")] : NO_FAULTS;
@@ -182,20 +215,18 @@ function opened(state: StateView, account: Account, journal: JournalRecord): Cha
   if (event instanceof Fault) return { accounts: [own], faults: [event] };
   const { previous, reason } = event;
   if (!previous && reason === "first-start" && own.account.duplicates === account.duplicates) {
-    return { accounts: [...forgotten(state, journal), own], faults: NO_FAULTS };
+    const begun = { ...own, account: { ...own.account, begun: journal.record.timestamp } };
+    return { accounts: [...forgotten(state, journal), begun], faults: NO_FAULTS };
   }
   if (!previous || previous.epoch === epoch) return { accounts: [own], faults: NO_FAULTS };
   const before = accountOf(state, gateway, previous.epoch);
   // A moved card's epoch before was another gateway's, which may live on and is not ours to close.
   if (!before && reason === "moved") return { accounts: [own], faults: NO_FAULTS };
+  const { guessed: _, ...known } = before ?? NEW;
   const closed: AccountChange = {
     gateway,
     epoch: previous.epoch,
-    account: {
-      ...(before ?? NEW),
-      accepted: Math.max(before?.accepted ?? 0, previous.highest),
-      closed: true,
-    },
+    account: { ...known, accepted: Math.max(known.accepted, previous.highest), closed: true },
   };
   return { accounts: [closed, own], faults: NO_FAULTS };
 }
@@ -203,17 +234,28 @@ function opened(state: StateView, account: Account, journal: JournalRecord): Cha
 /**
  * A buffer that begins without a memory of one before it, under a gateway's old name: that disk is gone, and with it
  * what was on its way. Left open, those epochs would be on their way for ever and an audit would find nothing missing.
+ * A status goes past the journal's backlog, so an epoch known by its status alone may have begun before or after this one:
+ * that goes by when the log got to know of them, until something of it comes.
  */
-function forgotten(state: StateView, { gateway, epoch }: JournalRecord): readonly AccountChange[] {
+function forgotten(
+  state: StateView,
+  { gateway, epoch, record }: JournalRecord,
+): readonly AccountChange[] {
+  return accountsOf(state, gateway)
+    .filter(({ epoch: other, account: { closed, first, told = 0 } }) => {
+      const older = first !== undefined || told < record.timestamp;
+      return other !== epoch && !closed && older;
+    })
+    .map((before) => ({ ...before, account: ended(before.account) }));
+}
+
+function accountsOf(state: StateView, gateway: string): readonly AccountChange[] {
   const prefix = accountKey({ gateway, epoch: "" });
-  return [...state.entries(prefix)]
-    .map(([key, value]) => ({
-      gateway,
-      epoch: key.slice(prefix.length),
-      account: value as Account,
-    }))
-    .filter((before) => before.epoch !== epoch && !before.account.closed)
-    .map((before) => ({ ...before, account: { ...before.account, closed: true } }));
+  return [...state.entries(prefix)].map(([key, value]) => ({
+    gateway,
+    epoch: key.slice(prefix.length),
+    account: value as Account,
+  }));
 }
 
 function entryOutput(topic: string, change: AccountChange, record: StoredRecord): Output {
