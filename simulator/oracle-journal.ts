@@ -2,7 +2,7 @@
  * What all oracles read: the records of the events and status topics, decoded, in the order of the log. The place of a
  * record in its gateway's journal is read from its headers by the words of docs/events.md, by none of the product's code.
  */
-import { CodecError, decodeEvent } from "../events/codec.ts";
+import { CodecError, decodeCbor, decodeEvent } from "../events/codec.ts";
 import { isEventType } from "../events/schema.ts";
 
 /** A record of the events or status topic, decoded. */
@@ -16,7 +16,7 @@ export interface JournalRecord {
   readonly headers: Readonly<Record<string, string>>;
   /** As `ce_type` says; empty where there is none. */
   readonly type: string;
-  /** The event, whole and fitting its schema; undefined where it is not, or the type is unknown. */
+  /** The event, fitting its schema; unchecked where only a later version knows the type, undefined where it is none. */
   readonly data: unknown;
   /** Why there is no event: `no_value`, `not_cbor`, `schema`. */
   readonly fault?: string;
@@ -32,18 +32,24 @@ export interface RawRecord {
   readonly value: Uint8Array | null;
 }
 
-export function decodeRecord(raw: RawRecord): JournalRecord {
+/** @param type where the topic, and not the header, says what it is */
+export function decodeRecord(raw: RawRecord, type = raw.headers.ce_type ?? ""): JournalRecord {
   const { key, partition, offset, timestamp, headers, value } = raw;
-  const type = headers.ce_type ?? "";
   const record = { key, partition, offset, timestamp, headers, type };
   if (value === null) return { ...record, data: undefined, fault: "no_value" };
-  if (!isEventType(type)) return { ...record, data: undefined };
+  const known = isEventType(type);
   try {
-    return { ...record, data: decodeEvent(type, value) };
+    return { ...record, data: known ? decodeEvent(type, value) : decodeCbor(value) };
   } catch (error) {
     if (!(error instanceof CodecError)) throw error;
-    return { ...record, data: undefined, fault: error.code };
+    // What a later version's event is made of is not for this one to judge.
+    return { ...record, data: undefined, ...(known ? { fault: error.code } : {}) };
   }
+}
+
+/** A record of the status topic, which holds nothing else. */
+export function decodeStatus(raw: RawRecord): JournalRecord {
+  return decodeRecord(raw, "tidegate.gateway-status");
 }
 
 /** An event of a gateway's journal. */

@@ -53,16 +53,24 @@ export function expectedRollups(readings: Iterable<OracleReading>): OracleRollup
       }
     }
   }
-  return [...groups.values()].map(({ of, values }) => ({
+  return [...groups.values()].map(({ of, values }) => rollupOf(of, values));
+}
+
+/** @param values at least one */
+export function rollupOf(
+  of: Omit<OracleRollup, "count" | "min" | "max" | "sum">,
+  values: readonly number[],
+): OracleRollup {
+  return {
     ...of,
     count: values.length,
     min: values.reduce((least, value) => Math.min(least, value)),
     max: values.reduce((most, value) => Math.max(most, value)),
     sum: values.reduce((total, value) => total + value),
-  }));
+  };
 }
 
-function rollupKey(
+export function rollupKey(
   of: Pick<OracleRollup, "gateway" | "device" | "metric" | "resolution" | "window">,
 ): string {
   return JSON.stringify([of.gateway, of.device, of.metric, of.resolution, of.window]);
@@ -106,7 +114,7 @@ export function compareRollups(
   return differences;
 }
 
-function agree(one: OracleRollup, other: OracleRollup): boolean {
+export function agree(one: OracleRollup, other: OracleRollup): boolean {
   const size = Math.max(1, Math.abs(one.min), Math.abs(one.max));
   return (
     one.count === other.count &&

@@ -1,0 +1,108 @@
+/**
+ * The oracles against the real processors, on random journals. A difference is a fault of one of the two, and the
+ * documentation says of which. What once differed stands below as an example of its own.
+ */
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import type { CloudSettings } from "../cloud/config.ts";
+import { TopologyTestDriver } from "../cloud/test-driver.ts";
+import { cloudTopologies } from "../cloud/topics.ts";
+import type { Alert, Device, LedgerEntry, RejectedRecord, Rollup } from "../events/schema.ts";
+import { parseRules } from "../rules/file.ts";
+import type { Rule } from "../rules/rule.ts";
+import type { StoredRecord } from "../stream/port.ts";
+import { compareAlerts, expectedAlerts } from "./oracle-alerts.ts";
+import { compareDevices, expectedDevices } from "./oracle-devices.ts";
+import { decodeRecord, decodeStatus } from "./oracle-journal.ts";
+import { compareLedger, expectedLedger } from "./oracle-ledger-topic.ts";
+import { compareRejections, expectedRejections } from "./oracle-rejected.ts";
+import { compareKeptRollups, expectedFromJournals } from "./oracle-rollups.ts";
+import { NAMES, playSteps, type Step, steps } from "./test-support/random-journals.ts";
+
+const SETTINGS: CloudSettings = {
+  rollups: { minute_keep_days: 1, hour_keep_days: 2 },
+  alert_retention_days: 1,
+  rejected_retention_days: 1,
+  read_model: { raw_keep_days: 7, raw_max_bytes: 1024 * 1024, alert_history_max: 1000 },
+};
+const KEEP_HOURS = { "1m": 24, "1h": 48 };
+
+const RULES = parseRules(
+  `rules:
+  - { name: at-once, when: t above 5 }
+  - { name: for-30s, when: t above 5 for 30s, clear: below 3, freshness: 1m, device: "a*" }
+  - { name: for-10m, when: t below 6 for 10m, severity: critical }
+  - { name: fresh, when: u below 5, clear: above 7, freshness: 5m, gateway: "gw-[12]" }
+  - { name: for-2h, when: u above 2 for 2h, freshness: 2h, gateway: "*-1" }
+  - { name: slash, when: u above 6, device: "?/*", severity: info, freshness: 30s }
+`,
+  "rules.yaml",
+);
+
+/** What differs, topic by topic; nothing where the processors say what they must. */
+function differences(
+  all: readonly StoredRecord[],
+  rules: readonly Rule[],
+  commitInputs: number,
+): Record<string, unknown[]> {
+  const journals = all.filter(({ topic }) => topic === NAMES.events);
+  const [ledger, rollups, devices, alerts] = cloudTopologies("test", SETTINGS, rules).map(
+    (topology) => {
+      const driver = new TopologyTestDriver(topology, { commitInputs });
+      driver.records(topology.inputs.includes(NAMES.status) ? all : journals);
+      return driver;
+    },
+  ) as [TopologyTestDriver, TopologyTestDriver, TopologyTestDriver, TopologyTestDriver];
+
+  const records = journals.map((one) => decodeRecord(one));
+  const statuses = all.filter(({ topic }) => topic === NAMES.status).map(decodeStatus);
+  const expected = expectedFromJournals(records, KEEP_HOURS);
+  const held = [...rollups.state.keys()].filter((key) => /^held\/[^/]+\/\d+$/.test(key)).length;
+  const waiting = [...expected.waiting.values()].reduce((sum, count) => sum + count, 0);
+  const rejected = [ledger, rollups, devices, alerts].flatMap((driver) =>
+    driver.events<RejectedRecord>(NAMES.rejected),
+  );
+  const newest = <T>(driver: TopologyTestDriver, topic: string) => driver.latest<T>(topic).values();
+  const found = {
+    ledger: compareLedger(
+      expectedLedger(records, statuses),
+      newest<LedgerEntry>(ledger, NAMES.ledger),
+    ),
+    rollups: compareKeptRollups(expected.rollups, newest<Rollup>(rollups, NAMES.rollups)),
+    held: held === waiting ? [] : [`${held} wait, and not ${waiting}`],
+    devices: compareDevices(expectedDevices(records), newest<Device>(devices, NAMES.devices)),
+    alerts: compareAlerts(
+      expectedAlerts(records, rules),
+      alerts.events<Alert>(NAMES.alerts),
+      newest<Alert>(alerts, NAMES.alertState),
+    ),
+    rejected: compareRejections(
+      expectedRejections(records, statuses, expected.refused),
+      rejected,
+      NAMES,
+    ),
+  };
+  return Object.fromEntries(Object.entries(found).filter(([, some]) => some.length > 0));
+}
+
+const EXAMPLES: readonly [name: string, played: readonly Step[]][] = [];
+
+describe("the processors say what the oracles say", () => {
+  test.each([...EXAMPLES])("%s", (_, played) => {
+    expect(differences(playSteps(played), RULES, 1)).toEqual({});
+  });
+
+  test("of any journals", () => {
+    fc.assert(
+      fc.property(
+        steps,
+        fc.subarray([...RULES]),
+        fc.constantFrom(1, 3, 50),
+        (played, rules, commitInputs) => {
+          expect(differences(playSteps(played), rules, commitInputs)).toEqual({});
+        },
+      ),
+      { numRuns: Number(process.env.ORACLE_RUNS ?? 300) },
+    );
+  });
+});
