@@ -1,0 +1,49 @@
+/**
+ * Which messages that are sent again docs/mqtt.md promises to recognise, from what the device wrote. It promises less than the
+ * gateway does: a sending that is not named here may be stored or recognised.
+ *
+ * - QoS 2: on the same connection; in a persistent session over any.
+ * - QoS 1: in a persistent session the first repeat, on the connection of the first sending or the next one, fewer than 64
+ *   publishes later, of a client that never used an id again within 64 publishes.
+ */
+import type { SentReading, SentWrite } from "./oracle-sent.ts";
+
+/** Publishes of a session that the gateway remembers. */
+const REMEMBERED = 64;
+
+/**
+ * @param readings of one device: one session of its broker, as long as that keeps its buffer
+ * @param persistent whether the device asked for its session to be kept
+ */
+export function promisedRecognitions(
+  readings: readonly SentReading[],
+  persistent: boolean,
+): Set<SentWrite> {
+  const all = readings.flatMap(({ writes }) => writes).sort((a, b) => a.order - b.order);
+  const atQos1 = all.filter(({ qos }) => qos === 1);
+  const places = new Map(atQos1.map((write, place) => [write, place]));
+  const trusted = persistent && neverEarly(atQos1);
+  const promised = new Set<SentWrite>();
+  for (const { writes } of readings) {
+    for (const [index, write] of writes.entries()) {
+      const before = writes[index - 1];
+      // A second message on purpose, under another id, is what the repeats after it are repeats of.
+      if (!before || write.fresh || !write.dup || write.messageId !== before.messageId) continue;
+      const across = write.connection - before.connection;
+      if (write.qos === 2 && (persistent || across === 0)) promised.add(write);
+      const since = (places.get(write) ?? 0) - (places.get(before) ?? 0);
+      const near = before.fresh && across <= 1 && since < REMEMBERED;
+      if (write.qos === 1 && trusted && near) promised.add(write);
+    }
+  }
+  return promised;
+}
+
+function neverEarly(writes: readonly SentWrite[]): boolean {
+  const last = new Map<number, number>();
+  return writes.every(({ messageId, fresh }, place) => {
+    const before = last.get(messageId);
+    last.set(messageId, place);
+    return !fresh || before === undefined || place - before > REMEMBERED;
+  });
+}
