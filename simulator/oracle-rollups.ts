@@ -7,7 +7,8 @@
  *   as soon as it can be.
  * - A device's time more than a day ahead of every clock is refused (`in_future`).
  * - Windows are kept so many hours behind the series' newest; what is late by more is refused (`too_late`). A newest that
- *   is more than a day ahead of every clock was a clock's mistake: the series goes on from what comes then.
+ *   is more than a day ahead of every clock was a clock's mistake: the series goes on from what comes then. A series that leaps
+ *   ahead by more than a day lets no window go until it has gone on from there for a day.
  */
 import {
   type ClockSet,
@@ -25,6 +26,9 @@ export type KeepHours = Readonly<Record<Resolution, number>>;
 
 /** Readings of one gateway that may wait for their time. */
 const MOST_WAITING = 30_000;
+
+/** A series that leaps more often before it has gone on for a day may lose what it left behind, or its state grew for ever. */
+const MOST_LEAPS = 2;
 
 export interface KeptRollup extends OracleRollup {
   /** `no`: it fell out of what is kept and may be gone. `unsure`: what came after that may stand there by itself. */
@@ -156,6 +160,9 @@ function windowsOf(
   }
   interface Line {
     newest: number;
+    /** Where the series leapt to last, and how often since it last went on for a day. */
+    leapt: number | undefined;
+    leaps: number;
     readonly windows: Map<number, Window>;
     /** No window before it is still in `standing`. */
     readonly standing: Set<Window>;
@@ -173,6 +180,8 @@ function windowsOf(
         const key = JSON.stringify([gateway, data.device, metric, resolution]);
         const line = lines.get(key) ?? {
           newest: window,
+          leapt: undefined,
+          leaps: 0,
           windows: new Map(),
           standing: new Set<Window>(),
         };
@@ -194,9 +203,15 @@ function windowsOf(
         if (one.kept === "yes") line.standing.add(one);
         if (!mistaken && window <= line.newest) continue;
         const moved = Math.floor(window / HOUR_MS) > Math.floor(line.newest / HOUR_MS);
+        if (mistaken || window > line.newest + DAY_MS) {
+          line.leapt = time;
+          line.leaps += 1;
+        }
         line.newest = window;
-        // Only a newest that goes on by an hour or more lets windows fall out.
-        for (const other of moved ? line.standing : []) {
+        const confirmed = line.leapt === undefined || window - line.leapt >= DAY_MS;
+        if (confirmed) line.leaps = 0;
+        // Only a newest that goes on by an hour or more lets windows fall out, and none that may be a clock's mistake.
+        for (const other of moved && (confirmed || line.leaps > MOST_LEAPS) ? line.standing : []) {
           if (hoursFrom(other.of.window, window) < keep) continue;
           other.kept = "no";
           line.standing.delete(other);
