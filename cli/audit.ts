@@ -2,15 +2,13 @@
 import { Command } from "commander";
 import type { AuditReport } from "../cloud/audit.core.ts";
 import type { LedgerTotals } from "../cloud/read-model/port.ts";
-import { CommandError } from "./errors.ts";
+import { COULD_NOT_LOOK, CommandError } from "./errors.ts";
 import { addFlags, givenFlags } from "./flags.ts";
 
 interface Options {
   readonly config?: string;
   readonly json?: boolean;
 }
-
-const COULD_NOT_LOOK = 2;
 
 export function auditCommand(): Command {
   const command = new Command("audit")

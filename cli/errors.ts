@@ -5,6 +5,9 @@
  * ours when TIDEGATE_DEBUG is set.
  */
 
+/** The exit code where "it could not look" must not be taken for "something is wrong". */
+export const COULD_NOT_LOOK = 2;
+
 /** A fault that the command's user can mend; the message says how. */
 export class CommandError extends Error {
   readonly exitCode: number;

@@ -28,6 +28,8 @@ export interface OpenedLog {
     onLines: (lines: string) => Promise<void>,
   ): Promise<void>;
   audit(): Promise<AuditReport>;
+  /** Records that the processors have not processed yet; undefined where none can be asked. */
+  lag(): Promise<number | undefined>;
   close(): Promise<void>;
 }
 
@@ -50,6 +52,7 @@ export async function openLog(
         onLines(records.map((record) => `${JSON.stringify(recordJson(record))}\n`).join("")),
       ),
     audit: () => auditLog(log, namespace),
+    lag: async () => undefined,
     close: () => log.stop(),
   };
 }
@@ -70,6 +73,21 @@ function whyNoLog(dataDir: string): string | undefined {
   return `${lead}: name the directory with --data-dir, or Kafka with --brokers`;
 }
 
+/** @param url of a running `tidegate start`. @throws CommandError where it is none */
+export function openLogAt(url: string): OpenedLog {
+  if (!/^https?:$/.test(URL.parse(url)?.protocol ?? "")) {
+    throw new CommandError(`${url} is no address: write it like http://127.0.0.1:8080`);
+  }
+  return overHttp(url.replace(/\/+$/, ""));
+}
+
+/** Of the metrics' text, over all topologies. */
+function lagOf(metrics: string): number | undefined {
+  const found = [...metrics.matchAll(/^tidegate_topology_lag_records\{[^}]*\} (\d+)$/gm)];
+  if (found.length === 0) return undefined;
+  return found.reduce((sum, [, lag]) => sum + Number(lag), 0);
+}
+
 function overHttp(base: string): OpenedLog {
   const get = async (path: string, signal?: AbortSignal): Promise<Response> => {
     let response: Response;
@@ -77,7 +95,7 @@ function overHttp(base: string): OpenedLog {
       response = await fetch(`${base}${path}`, signal ? { signal } : {});
     } catch (error) {
       throw new CommandError(
-        `the process that has the data directory open does not answer on ${base} (${(error as Error).message})`,
+        `nobody answers on ${base}, where the log is (${(error as Error).message})`,
       );
     }
     if (response.ok) return response;
@@ -101,6 +119,7 @@ function overHttp(base: string): OpenedLog {
       }
     },
     audit: async () => (await (await get("/api/v1/audit")).json()) as AuditReport,
+    lag: async () => lagOf(await (await get("/metrics")).text()),
     close: async () => {},
   };
 }

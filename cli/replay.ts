@@ -1,7 +1,7 @@
 /** `tidegate replay FILE.csv`: a recording over real MQTT, with its own times. */
 import { Command, Option } from "commander";
 import { METRIC_NAMES, type MetricNames } from "../simulator/recording.ts";
-import { decimal, wholeNumber } from "./simulate.ts";
+import { decimal, wholeNumber } from "./numbers.ts";
 
 export interface ReplayCommandOptions {
   readonly host: string;

@@ -1,18 +1,36 @@
-/** `tidegate simulate`: a fleet of devices over real MQTT. */
+/** `tidegate simulate`: a fleet of devices over real MQTT, of a scenario or of all kinds; `simulate verify` checks it. */
 import { Command, InvalidArgumentError } from "commander";
+import { decimal, wholeNumber } from "./numbers.ts";
+import { verifyCommand } from "./simulate-verify.ts";
 
 export function simulateCommand(): Command {
-  return new Command("simulate")
+  const command = new Command("simulate")
     .summary("a fleet of simulated devices over real MQTT")
     .description(
-      "Publishes plausible signals from many devices with QoS 1, shows how fast they are acknowledged, and writes what was sent and acknowledged where a file is named.",
+      "Publishes plausible signals from many devices, shows how fast they are acknowledged, and writes what was sent and acknowledged where a file is named; `tidegate simulate verify` holds that against the cloud. Without a scenario: devices of all kinds, QoS 1. With one: its devices and their habits, in real time from now on; its gateways, links and power cuts are for virtual time, here they are real.",
     )
+    .argument("[scenario]", "a scenario that comes with tidegate, or a YAML file")
     .option("--host <HOST>", "where the gateway is", "127.0.0.1")
     .option("--mqtt-port <PORT>", "its MQTT port", wholeNumber, 1883)
-    .option("--devices <COUNT>", "devices, each with a connection of its own", wholeNumber, 50)
+    .option(
+      "--gateway <NAME=HOST:PORT>",
+      "where the devices of this gateway of the scenario go instead (may be repeated)",
+      gatewayAddress,
+    )
+    .option(
+      "--devices <COUNT>",
+      "devices, each with a connection of its own (default: 50, or as many as the scenario has)",
+      wholeNumber,
+    )
+    .option("--seed <NUMBER>", "the same seed gives the same signals (default: 1)", wholeNumber)
+    .option("--duration <SECONDS>", "end after so long; else on Ctrl-C or as the scenario", decimal)
+    .option("--ledger <FILE>", "write what was sent and acknowledged, as NDJSON")
+    .option("--rules <FILE>", "alert rules to note in the ledger; else the scenario's own")
+    .option("--print-rules", "print the scenario's rules, for `tidegate start --rules`, and end")
+    .option("--list", "print the scenarios that come with tidegate, and end")
+    .option("--json", "the summary as JSON on standard output")
+    .optionsGroup("Without a scenario:")
     .option("--rate <PER_SECOND>", "readings of each device a second", decimal, 1)
-    .option("--seed <NUMBER>", "the same seed gives the same signals", wholeNumber, 1)
-    .option("--duration <SECONDS>", "end after so long; without it on Ctrl-C", decimal)
     .option("--count <READINGS>", "end after so many readings of each device", wholeNumber)
     .option(
       "--reconnect <SECONDS>",
@@ -22,41 +40,58 @@ export function simulateCommand(): Command {
     )
     .option("--backfill <HOURS>", "history sent first", decimal, 0)
     .option("--prefix <TEXT>", "begins the devices' names", "")
-    .option("--ledger <FILE>", "write what was sent and acknowledged, as NDJSON")
+    .addCommand(verifyCommand())
     .addHelpText(
       "after",
       `
 Examples:
   tidegate simulate --devices 50 --rate 1 --seed 7
   tidegate simulate --devices 1000 --rate 10 --duration 60
-  tidegate simulate --count 100 --ledger sent.ndjson`,
-    )
-    .action(async (options: SimulateOptions) => {
-      const { runSimulate } = await import("./run-simulate.ts");
-      await runSimulate(options);
-    });
+  tidegate simulate cold-chain --devices 5000 --seed 7 --ledger sent.ndjson
+  tidegate simulate verify sent.ndjson`,
+    );
+  return command.action(async (scenario: string | undefined, options: SimulateOptions) => {
+    const given = FLEET_ONLY.filter((name) => command.getOptionValueSource(name) === "cli");
+    if (scenario !== undefined && given.length > 0) {
+      const flags = given.map((name) => `--${name}`).join(", ");
+      command.error(`error: ${flags}: with a scenario, its own file says that`);
+    }
+    const { runSimulate } = await import("./run-simulate.ts");
+    await runSimulate(scenario, options);
+  });
+}
+
+const FLEET_ONLY = ["rate", "count", "reconnect", "backfill", "prefix"] as const;
+
+export interface Address {
+  readonly host: string;
+  readonly port: number;
 }
 
 export interface SimulateOptions {
   readonly host: string;
   readonly mqttPort: number;
-  readonly devices: number;
+  readonly gateway?: ReadonlyMap<string, Address>;
+  readonly devices?: number;
   readonly rate: number;
-  readonly seed: number;
+  readonly seed?: number;
   readonly duration?: number;
   readonly count?: number;
   readonly reconnect: number;
   readonly backfill: number;
   readonly prefix: string;
   readonly ledger?: string;
+  readonly rules?: string;
+  readonly printRules?: boolean;
+  readonly list?: boolean;
+  readonly json?: boolean;
 }
 
-export function wholeNumber(text: string): number {
-  if (!/^\d{1,15}$/.test(text)) throw new InvalidArgumentError("A whole number.");
-  return Number(text);
-}
-
-export function decimal(text: string): number {
-  if (!/^\d+(\.\d+)?$/.test(text)) throw new InvalidArgumentError("A number, 0 or more.");
-  return Number(text);
+function gatewayAddress(
+  text: string,
+  before: ReadonlyMap<string, Address> | undefined,
+): ReadonlyMap<string, Address> {
+  const [, name = "", host = "", port = ""] = /^([^=]+)=(.+):(\d{1,5})$/.exec(text) ?? [];
+  if (name === "") throw new InvalidArgumentError("Write it like hall=10.0.0.7:1883.");
+  return new Map([...(before ?? []), [name, { host, port: Number(port) }]]);
 }

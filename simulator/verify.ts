@@ -1,0 +1,264 @@
+/**
+ * A run's ledger against what the cloud made of it: is every acknowledged reading there, did each count as often as it was
+ * sent and no more, does every window say what it must, did every alert come at its time, and no other?
+ *
+ * What must be is computed by the oracles, which share no code with the product's processing. Only what belongs to the run
+ * is judged: its devices, on the gateways that took its readings, between its first and last moment; whatever else is in
+ * the same log may be there or not.
+ */
+import assert from "node:assert/strict";
+import {
+  type Alert,
+  type Loss,
+  RESOLUTION_MS,
+  type Reading,
+  type Stamp,
+} from "../events/schema.ts";
+import type { OracleRollup, RollupDifference } from "./oracle.ts";
+import {
+  type AlertDifference,
+  compareAlerts,
+  expectedAlerts,
+  type OracleAlert,
+  type OracleRule,
+} from "./oracle-alerts.ts";
+import { type JournalEvent, type JournalRecord, journalEvents } from "./oracle-journal.ts";
+import {
+  type ArrivedMessage,
+  checkLedger,
+  type LedgerVerdict,
+  type SentLedger,
+} from "./oracle-ledger.ts";
+import { compareKeptRollups, expectedFromJournals, type KeepHours } from "./oracle-rollups.ts";
+
+/** What the cloud's topics hold. */
+export interface CloudView {
+  /** The events topic in the order of the log; readings of devices that are not the ledger's may be left out. */
+  readonly journal: readonly JournalRecord[];
+  /** The newest of each window. */
+  readonly rollups: readonly OracleRollup[];
+  /** The alerts topic, in its order. */
+  readonly alerts: readonly Alert[];
+  /** The alert-state topic, the newest of each alert. */
+  readonly states: readonly Alert[];
+  readonly keepHours: KeepHours;
+}
+
+export interface RunVerdict {
+  readonly ok: boolean;
+  readonly readings: LedgerVerdict<Arrival>;
+  /** Gateways that took readings of the run. */
+  readonly gateways: readonly string[];
+  /** Events that those gateways declared lost in the time of the run. */
+  readonly declaredLost: number;
+  /** Windows that the run's readings fell into, and what is wrong with them. */
+  readonly windows: number;
+  readonly rollups: readonly RollupDifference[];
+  /** Undefined where there are no rules to judge by. */
+  readonly alerts:
+    | {
+        /** Changes that had to come. */
+        readonly expected: number;
+        readonly differences: readonly AlertDifference[];
+        /** Alerts that were on when the run began: their end says nothing about it. */
+        readonly passedOver: number;
+      }
+    | undefined;
+}
+
+export interface Arrival extends ArrivedMessage {
+  readonly event: JournalEvent<Reading>;
+}
+
+/** Clocks of one machine agree to this, ms, and a message needs as long at most to be in after its last moment. */
+const EDGE_MS = 1000;
+/** Messages of one run reach their gateway within this of each other, ms; what is further off belongs to another run. */
+const SPREAD_MS = 10_000;
+
+/** @param rules without them the ledger's own; no alert is judged where there are none */
+export function verifyRun(
+  ledger: SentLedger,
+  cloud: CloudView,
+  rules: readonly OracleRule[] | undefined = ledger.rules as readonly OracleRule[] | undefined,
+): RunVerdict {
+  const devices = new Set(ledger.messages.map(({ device }) => device));
+  const everybody = arrivals(cloud.journal, devices);
+  const span = spanOf(ledger, everybody);
+  const { gateways } = span;
+  const all = everybody.filter(({ gateway }) => gateways.has(gateway));
+  const own = all.filter((one) => span.holds(dataOf(one)));
+  const readings = checkLedger(ledger, own);
+  const journal = cloud.journal.filter(({ key }) => gateways.has(key ?? ""));
+  const { windows, differences } = judgeWindows(cloud, journal, own);
+  const alerts = rules && judgeAlerts(rules, cloud, all, journal, own, span);
+  const ok = readings.ok && differences.length === 0 && (alerts?.differences.length ?? 0) === 0;
+  return {
+    ok,
+    readings,
+    gateways: [...gateways].sort(),
+    declaredLost: declaredLost(journal, span),
+    windows,
+    rollups: differences,
+    alerts,
+  };
+}
+
+/** Events that the gateways gave up in the time of the run, and said so. */
+function declaredLost(journal: readonly JournalRecord[], span: Span): number {
+  const losses = journal.filter(({ type, data }) => type === "tidegate.loss" && data !== undefined);
+  return losses
+    .map(({ data }) => data as Loss)
+    .filter((loss) => span.holds(loss))
+    .reduce((sum, { from, to }) => sum + to - from + 1, 0);
+}
+
+/** Readings of the devices, whatever came twice. */
+function arrivals(journal: readonly JournalRecord[], devices: ReadonlySet<string>): Arrival[] {
+  return journalEvents(journal).flatMap((one): Arrival[] => {
+    const { gateway, id, type, data } = one;
+    if (type !== "tidegate.reading" || data === undefined) return [];
+    const event = one as JournalEvent<Reading> & { readonly data: Reading };
+    const { device, time, metrics } = event.data;
+    return devices.has(device) ? [{ gateway, id, device, time, metrics, event }] : [];
+  });
+}
+
+/** The time of the run by the gateways' clocks. */
+interface Span {
+  /** ms since 1970. */
+  readonly from: number;
+  /** Gateways that took what stands in the ledger. */
+  readonly gateways: ReadonlySet<string>;
+  isBefore(reading: Stamp): boolean;
+  /** Whether it was received in the run's time; also where the gateway did not know the time. */
+  holds(reading: Stamp): boolean;
+}
+
+/**
+ * The gateways' clocks may differ from the simulator's: by how much is told by the readings that are known by their words.
+ * A ledger that was cut off says nothing of what came after its last line.
+ */
+function spanOf(ledger: SentLedger, all: readonly Arrival[]): Span {
+  const sentAt = new Map(ledger.messages.map((message) => [words(message), message.at]));
+  const gateways = new Set<string>();
+  const delays: number[] = [];
+  for (const one of all) {
+    const at = sentAt.get(words(one));
+    if (at === undefined) continue;
+    gateways.add(one.gateway);
+    const { received, clock } = dataOf(one);
+    if (clock !== "unsynced") delays.push(received - at);
+  }
+  // The same recording may have been replayed before: what is meant is what came nearest.
+  const nearest = delays.reduce(
+    (best, delay) => (Math.abs(delay) < Math.abs(best) ? delay : best),
+    Number.POSITIVE_INFINITY,
+  );
+  const offset = delays.reduce(
+    (least, delay) => (delay > nearest - SPREAD_MS ? Math.min(least, delay) : least),
+    Number.isFinite(nearest) ? nearest : 0,
+  );
+  const from = ledger.from + offset - EDGE_MS;
+  const to = ledger.to + offset + (ledger.complete ? EDGE_MS : 0);
+  const knows = ({ clock }: Stamp) => clock !== "unsynced";
+  return {
+    from,
+    gateways,
+    isBefore: (reading) => knows(reading) && reading.received < from,
+    holds: (reading) => !knows(reading) || (reading.received >= from && reading.received < to),
+  };
+}
+
+function words({ device, time, metrics }: Pick<ArrivedMessage, "device" | "time" | "metrics">) {
+  return JSON.stringify([device, time, Object.entries(metrics).sort()]);
+}
+
+function dataOf({ event }: Arrival): Reading {
+  const { data } = event;
+  assert(data !== undefined, "a reading that arrived can be read");
+  return data;
+}
+
+/** The windows that the run's readings fell into: as they are against as they must be, whoever else filled them too. */
+function judgeWindows(
+  { rollups, keepHours }: CloudView,
+  journal: readonly JournalRecord[],
+  own: readonly Arrival[],
+): { readonly windows: number; readonly differences: RollupDifference[] } {
+  const times = new Map<string, { from: number; to: number }>();
+  for (const one of own) {
+    const { received, clock } = dataOf(one);
+    const key = seriesOf(one);
+    const range = times.get(key) ?? { from: Infinity, to: -Infinity };
+    times.set(key, range);
+    const timeless = one.time === undefined && clock === "unsynced";
+    range.from = Math.min(range.from, timeless ? -Infinity : (one.time ?? received));
+    range.to = Math.max(range.to, timeless ? Infinity : (one.time ?? received));
+  }
+  const touched = (rollup: OracleRollup) => {
+    const range = times.get(seriesOf(rollup));
+    if (!range) return false;
+    const end = rollup.window + RESOLUTION_MS[rollup.resolution];
+    return end > range.from && rollup.window <= range.to;
+  };
+  const expected = expectedFromJournals(journal, keepHours).rollups.filter(touched);
+  const differences = compareKeptRollups(expected, rollups.filter(touched));
+  return { windows: expected.length, differences };
+}
+
+function seriesOf({ gateway, device }: { readonly gateway: string; readonly device: string }) {
+  return `${gateway}/${device}`;
+}
+
+/** The episodes that readings of the run began; those of other runs of the same devices are not looked at. */
+function judgeAlerts(
+  rules: readonly OracleRule[],
+  { alerts, states }: CloudView,
+  all: readonly Arrival[],
+  journal: readonly JournalRecord[],
+  own: readonly Arrival[],
+  span: Span,
+): NonNullable<RunVerdict["alerts"]> {
+  const names = new Set(rules.map(({ name }) => name));
+  const devices = new Set(own.map(seriesOf));
+  const eventKey = (gateway: string, id: string) => `${gateway} ${id}`;
+  const ownEvents = new Set(own.map(({ gateway, id }) => eventKey(gateway, id)));
+  const others = all.map(({ gateway, id }) => eventKey(gateway, id));
+  const foreign = new Set(others.filter((key) => !ownEvents.has(key)));
+  const past = all.filter((one) => span.isBefore(dataOf(one)));
+  const before = new Set(past.map(({ event }) => event.record));
+  const earlier = new Set(past.map(({ gateway, id }) => eventKey(gateway, id)));
+
+  const about = (alert: Alert) => names.has(alert.rule) && devices.has(seriesOf(alert));
+  const keyOf = ({ gateway, episode }: OracleAlert) => eventKey(gateway, episode);
+  const isForeign = (alert: OracleAlert) => foreign.has(keyOf(alert));
+  const history = alerts.filter(about);
+  // Still on when the run began: what the engine remembered of the time before is not known here.
+  const carried = new Set<string>();
+  for (const [alert, changes] of Map.groupBy(history, ({ alert }) => alert)) {
+    const last = changes.filter((change) => earlier.has(keyOf(change))).at(-1);
+    const over = last?.state === "resolved" && last.changed < span.from;
+    if (last && !over) carried.add(alert);
+  }
+
+  const judged = (alert: OracleAlert) => !carried.has(alert.alert);
+  const expected = expectedAlerts(
+    journal.filter((record) => !before.has(record)),
+    rules,
+  ).filter((alert) => judged(alert) && ownEvents.has(keyOf(alert)));
+  const actual = history.filter((alert) => judged(alert) && !isForeign(alert));
+  const lastExpected = new Map(expected.map((alert) => [alert.alert, alert]));
+  const newest = states
+    .filter((alert) => about(alert) && judged(alert))
+    .flatMap((alert) => {
+      if (!isForeign(alert)) return [alert];
+      // A later run has gone on with it.
+      const last = lastExpected.get(alert.alert);
+      return last ? [last] : [];
+    });
+  return {
+    expected: expected.length,
+    differences: compareAlerts(expected, actual, newest),
+    passedOver: carried.size,
+  };
+}
