@@ -17,6 +17,7 @@ import {
   stuck,
   sum,
   thermostat,
+  weekly,
   workingHours,
 } from "./signals.ts";
 
@@ -48,6 +49,13 @@ describe("signals", () => {
     const signal = daily({ amplitude: 2, peakHour: 15 });
     expect(signal(WEDNESDAY + 15 * HOUR_MS)).toBeCloseTo(2, 9);
     expect(signal(WEDNESDAY + 3 * HOUR_MS)).toBeCloseTo(-2, 9);
+  });
+
+  test("the week peaks at its day and hour, and is lowest three and a half days later", () => {
+    const signal = weekly({ amplitude: 5, peakMs: 3 * DAY_MS + 14 * HOUR_MS });
+    expect(signal(WEDNESDAY + 14 * HOUR_MS)).toBeCloseTo(5, 9);
+    expect(signal(WEDNESDAY + 14 * HOUR_MS - 7 * DAY_MS)).toBeCloseTo(5, 9);
+    expect(signal(WEDNESDAY + 14 * HOUR_MS + 3.5 * DAY_MS)).toBeCloseTo(-5, 9);
   });
 
   test("people work on working days", () => {

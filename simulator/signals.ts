@@ -13,6 +13,7 @@ export const SECOND_MS = 1000;
 export const MINUTE_MS = 60_000;
 export const HOUR_MS = 3_600_000;
 export const DAY_MS = 86_400_000;
+export const WEEK_MS = 7 * DAY_MS;
 
 export function constant(value: number): Signal {
   return () => value;
@@ -22,6 +23,14 @@ export function constant(value: number): Signal {
 export function daily(options: { readonly amplitude: number; readonly peakHour: number }): Signal {
   const { amplitude, peakHour } = options;
   return (time) => amplitude * Math.cos((2 * Math.PI * (time - peakHour * HOUR_MS)) / DAY_MS);
+}
+
+/** A sine over the week, highest at `peakMs` after Sunday 00:00 UTC. */
+export function weekly(options: { readonly amplitude: number; readonly peakMs: number }): Signal {
+  const { amplitude, peakMs } = options;
+  // 1970 began on a Thursday, four days after a Sunday.
+  const sunday = -4 * DAY_MS;
+  return (time) => amplitude * Math.cos((2 * Math.PI * (time - sunday - peakMs)) / WEEK_MS);
 }
 
 /** People at work: 1 in the middle of a working day, 0 at night and at weekends, an hour of coming and of going. */
