@@ -7,6 +7,7 @@ import type { Report } from "../../rules/yaml-file.ts";
 import { makeDevice } from "../kinds.ts";
 import { childSeed, uniformAt } from "../random.ts";
 import { applyEvent, type Changeable, checkEvent } from "./events.ts";
+import { defaultOf, type RawOutages } from "./fields.ts";
 import { type QuantityName, read } from "./friendly.core.ts";
 import { checkMetric, metricOf } from "./metrics.ts";
 import { type NamedDevice, type NamedGateway, named } from "./names.ts";
@@ -24,11 +25,9 @@ import type {
   Stretch,
 } from "./scenario.ts";
 import {
-  defaultOf,
   deviceSchema,
   gatewaySchema,
   type RawDevice,
-  type RawOutages,
   type RawScenario,
   scenarioSchema,
   siteSchema,

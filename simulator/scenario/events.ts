@@ -1,9 +1,10 @@
 /** What happens to devices at a time: a metric that is off, that is something else, or that says nothing. */
 import { globPattern } from "../../rules/rule.ts";
 import type { Report } from "../../rules/yaml-file.ts";
+import { defaultOf } from "./fields.ts";
 import { read } from "./friendly.core.ts";
 import type { MetricSpec, Stretch } from "./scenario.ts";
-import { defaultOf, eventSchema, type RawEvent } from "./schema.ts";
+import { eventSchema, type RawEvent } from "./schema.ts";
 
 interface Metrics {
   [name: string]: MetricSpec;

@@ -22,17 +22,17 @@ import {
   weekly,
   workingHours,
 } from "../signals.ts";
+import { defaultOf } from "./fields.ts";
 import { read } from "./friendly.core.ts";
-import type { MetricSpec } from "./scenario.ts";
 import {
-  defaultOf,
   type MetricFunction,
   metricSchema,
   otherMetrics,
   type RawMetric,
   sensorKeys,
   signalParts,
-} from "./schema.ts";
+} from "./metric-schema.ts";
+import type { MetricSpec } from "./scenario.ts";
 
 /** Reports what the parts mean together and cannot. */
 export function checkMetric(raw: RawMetric | MetricFunction, report: Report): void {

@@ -1,7 +1,8 @@
 /** How many devices of which group hang on which gateway, and what they and the gateways are called. */
 import { nameFault } from "../../gateway/mqtt/routes.ts";
 import type { Report } from "../../rules/yaml-file.ts";
-import { MAX_COUNT, type RawDevice, type RawGateway } from "./schema.ts";
+import { MAX_COUNT } from "./fields.ts";
+import type { RawDevice, RawGateway } from "./schema.ts";
 
 export interface NamedGateway {
   readonly raw: RawGateway;
