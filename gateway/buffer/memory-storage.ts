@@ -109,6 +109,8 @@ export class MemoryStorage implements GroupStorage {
     const put = change.put.flatMap(({ first, group }) => {
       const seed = this.#seed(first);
       const { frames } = decodeGroup(first, seed, group);
+      // What gave way for room is another group, and that one is whole.
+      if (frames.some(({ type }) => type === "tidegate.loss")) return [{ first, group }];
       return frames.slice(0, Math.ceil(frames.length / 2)).map((frame) => ({
         first: frame.position,
         group: encodeGroup(frame.position, seed, [frame], frameBytes(frame)),

@@ -24,7 +24,7 @@ import type {
 } from "../port.ts";
 import { EventLogError } from "../port.ts";
 import { pause } from "./backoff.ts";
-import { openLevel } from "./database.ts";
+import { openDatabase, openLevel } from "./database.ts";
 import { type EmbeddedEventLogOptions, type EmbeddedSettings, settingsOf } from "./options.ts";
 import { EmbeddedProcessor } from "./processor.ts";
 import { Retention, type SweepResult } from "./retention.ts";
@@ -71,7 +71,9 @@ export class EmbeddedEventLog implements EventLog {
 
   constructor(options: EmbeddedEventLogOptions) {
     this.#settings = settingsOf(options);
-    this.#store = new Store(options.directory, this.#settings, options.openLevel ?? openLevel);
+    const { directory, openLevel: opener = openLevel } = options;
+    const open = options.open ?? (() => openDatabase(directory, opener));
+    this.#store = new Store(directory, this.#settings, open);
     this.#retention = new Retention(this.#store);
   }
 

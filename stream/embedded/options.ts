@@ -1,7 +1,7 @@
 /** What an embedded log can be told, with what each limit is for. */
 import { systemTimers, type Timers } from "../../time/timers.ts";
 import type { Cleanup } from "../port.ts";
-import type { LevelOpener } from "./database.ts";
+import type { Level, LevelOpener } from "./database.ts";
 
 /** What of a logger is used; pino's has it. */
 export interface EmbeddedLogger {
@@ -40,6 +40,8 @@ export interface EmbeddedEventLogOptions {
   readonly stateCacheEntries?: number;
   /** Opens the database; tests plant faults here. */
   readonly openLevel?: LevelOpener;
+  /** In the place of the directory's database, one that is somewhere else, as a simulation's is. */
+  readonly open?: () => Promise<Level>;
 }
 
 export const EMBEDDED_DEFAULTS = {

@@ -106,6 +106,8 @@ export class PartitionTask {
     if (!this.lanes.every((lane) => lane.exhausted)) return;
     const tickIn = this.#tickIn();
     if (tickIn === 0) return this.#tick();
+    // All that there is has been processed: what failed before did reach the disk.
+    this.#context.onWaiting(undefined);
     await store.bell.wait(
       this.lanes.map((lane) => lane.topic.id),
       signal,

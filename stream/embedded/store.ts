@@ -25,7 +25,7 @@ import { Bell } from "./bell.ts";
 import { decodeBlock, isWhole } from "./block.ts";
 import { Catalog, makeTopic, type Topic, topicEntry } from "./catalog.ts";
 import { type Change, MAX_GROUP_BYTES, type Prepared, prepare, writeGroup } from "./change.ts";
-import { FORMAT, type Level, type LevelOpener, openDatabase, storageError } from "./database.ts";
+import { FORMAT, type Level, storageError } from "./database.ts";
 import { blockKey, blockOffset, FORMAT_KEY, readU64, u64 } from "./keys.ts";
 import type { EmbeddedSettings } from "./options.ts";
 import { seal, unseal } from "./seal.ts";
@@ -49,7 +49,7 @@ export class Store {
   readonly directory: string;
   readonly settings: EmbeddedSettings;
   readonly bell: Bell;
-  readonly #opener: LevelOpener;
+  readonly #openDatabase: () => Promise<Level>;
   #catalog = new Catalog();
   #level: Level | undefined;
   #state: "closed" | "open" | "recovering" = "closed";
@@ -66,11 +66,11 @@ export class Store {
   #making: Promise<void> = Promise.resolve();
   #counts = { commits: 0, groups: 0, recoveries: 0, damagedBlocks: 0 };
 
-  constructor(directory: string, settings: EmbeddedSettings, opener: LevelOpener) {
+  constructor(directory: string, settings: EmbeddedSettings, open: () => Promise<Level>) {
     this.directory = directory;
     this.settings = settings;
     this.bell = new Bell(settings.timers);
-    this.#opener = opener;
+    this.#openDatabase = open;
   }
 
   get topics(): Iterable<Topic> {
@@ -257,7 +257,7 @@ export class Store {
   }
 
   async #open(): Promise<void> {
-    const level = await openDatabase(this.directory, this.#opener);
+    const level = await this.#openDatabase();
     try {
       const format = await level.get(FORMAT_KEY);
       const payload = format && unseal(FORMAT_KEY, format);
@@ -337,6 +337,8 @@ export class Store {
       }
     }
     this.#reopened.resolve();
+    // A write that failed may have reached the disk: its records are there, and nobody was told.
+    this.bell.ring([...this.#catalog.topics].map(({ id }) => id));
   }
 
   async #untilNobodyReads(): Promise<void> {

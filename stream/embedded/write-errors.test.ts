@@ -6,7 +6,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setImmediate } from "node:timers/promises";
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import {
   all,
   counting,
@@ -115,6 +115,51 @@ test.each(["before", "after"] as const)(
     expect(nth).toBeGreaterThan(6);
   },
 );
+
+test("who waits for records is woken by those that a failed write has left all the same", async () => {
+  const directory = await mkdtemp(join(tmpdir(), "tidegate-log-"));
+  const faults: Fault[] = [];
+  const log = new EmbeddedEventLog({
+    directory,
+    random: () => 0,
+    async openLevel(location, create) {
+      const level = await openLevel(location, create);
+      const batch = level.batch.bind(level) as () => ReturnType<typeof level.batch>;
+      level.batch = (() => {
+        const made = batch();
+        const write = made.write.bind(made);
+        made.write = (async () => {
+          await write({ sync: true });
+          if (faults.pop()) throw new Error("planted: it said that it failed");
+        }) as typeof made.write;
+        return made;
+      }) as typeof level.batch;
+      return level;
+    },
+  });
+  try {
+    await log.start();
+    await log.createTopics([spec("events"), spec("out"), spec("changelog", 1, "compact")]);
+    const n = { name: "count", inputs: ["events"], output: "out", changelog: "changelog" };
+    const processor = log.process(counting(n));
+    await processor.start();
+    const seen = deferred();
+    const tail = log.tail(["events"], { from: "start", onRecords: () => seen.resolve() });
+    await tail.start();
+    await Promise.all([processor.caughtUp(), tail.caughtUp()]);
+    // The append, and then the processor's commit.
+    faults.push("after", "after");
+    await expect(log.append("events", [record("a", 1)])).rejects.toMatchObject({ code: "storage" });
+    // Nothing more is appended.
+    await seen.promise;
+    await processor.caughtUp();
+    await vi.waitFor(() => expect(processor.status().state).toBe("running"));
+    expect(log.stats().recoveries).toBe(2);
+  } finally {
+    await log.stop();
+    await rm(directory, { recursive: true });
+  }
+});
 
 test("while the store cannot be opened again, callers get `storage`, and readers wait for it", async () => {
   const directory = await mkdtemp(join(tmpdir(), "tidegate-log-"));

@@ -1,0 +1,145 @@
+/**
+ * Holds everything that a run has left in the log against the independent oracles: nothing acknowledged is missing or
+ * changed, nothing counts more often than it was sent, the journals have no holes, and ledger, rollups, devices and alerts
+ * are what the journals say.
+ */
+import { decodeEvent } from "../../events/codec.ts";
+import type { Alert, Device as DeviceState, LedgerEntry, Rollup } from "../../events/schema.ts";
+import { topicNames } from "../../events/topics.ts";
+import type { StoredRecord } from "../../stream/port.ts";
+import { compareAlerts, expectedAlerts } from "../oracle-alerts.ts";
+import { auditJournal } from "../oracle-audit.ts";
+import { compareDevices, expectedDevices } from "../oracle-devices.ts";
+import { decodeRecord } from "../oracle-journal.ts";
+import { compareLedger, expectedLedger } from "../oracle-ledger-topic.ts";
+import { compareKeptRollups, expectedFromJournals } from "../oracle-rollups.ts";
+import { checkSent } from "./check-sent.ts";
+import { NAMESPACE, type World } from "./world.ts";
+
+export const CHECKS = [
+  "rest",
+  "sent",
+  "journal",
+  "ledger",
+  "rollups",
+  "devices",
+  "alerts",
+  "rejected",
+] as const;
+export type CheckName = (typeof CHECKS)[number];
+
+export interface Problem {
+  readonly check: CheckName;
+  readonly message: string;
+}
+
+/** What the log holds in the end. */
+export interface RunOutcome {
+  readonly problems: readonly Problem[];
+  readonly events: number;
+  /** Every change, in the order of the log. */
+  readonly alerts: readonly Alert[];
+  readonly rollups: readonly Rollup[];
+  readonly devices: readonly DeviceState[];
+}
+
+const KEEP_HOURS = { "1m": 7 * 24, "1h": 400 * 24 };
+/** More lines of one check than a person reads say nothing more. */
+const MOST = 10;
+
+export async function checkWorld(world: World): Promise<RunOutcome> {
+  const names = topicNames(NAMESPACE);
+  const { site } = world;
+  const raw = async (topic: string) =>
+    (await readAll(world, topic)).filter(({ key }) => key !== null);
+  const events = (await readAll(world, names.events)).map((record) => decodeRecord(record));
+  const statuses = (await raw(names.status)).map((record) => decodeRecord(record));
+  const latest = async <T>(topic: string, decode: (record: StoredRecord) => T) => {
+    const found: T[] = [];
+    for (const record of newestOfKeys(await raw(topic))) {
+      if (record.value !== null) found.push(decode(record));
+    }
+    return found;
+  };
+  const problems: Problem[] = [];
+  const tell = (check: CheckName, messages: readonly string[]) => {
+    for (const message of messages.slice(0, MOST)) problems.push({ check, message });
+    if (messages.length > MOST) {
+      problems.push({ check, message: `and ${messages.length - MOST} more` });
+    }
+  };
+
+  tell("sent", checkSent(world.sent, events));
+  const audit = auditJournal(events, statuses, { still: true });
+  tell(
+    "journal",
+    audit.faults.map(({ gateway, kind, message }) => `${gateway}: ${kind}: ${message}`),
+  );
+
+  const twice = [...audit.gateways.values()].flat().reduce((sum, one) => sum + one.duplicates, 0);
+  if (twice > 0 && world.scenario.site.duplicates === "once") {
+    tell("journal", [`${twice} records stand twice in a log that drops what comes twice`]);
+  }
+
+  const ledger = await latest(names.ledger, ({ value }) =>
+    decodeEvent("tidegate.ledger", value as Uint8Array),
+  );
+  tell(
+    "ledger",
+    compareLedger(expectedLedger(events, statuses), ledger as LedgerEntry[]).map(text),
+  );
+
+  const rollups = await latest(names.rollups, ({ value }) =>
+    decodeEvent("tidegate.rollup", value as Uint8Array),
+  );
+  const wanted = expectedFromJournals(events, KEEP_HOURS);
+  tell("rollups", compareKeptRollups(wanted.rollups, rollups).map(text));
+
+  const devices = await latest(names.devices, ({ value }) =>
+    decodeEvent("tidegate.device", value as Uint8Array),
+  );
+  tell("devices", compareDevices(expectedDevices(events), devices).map(text));
+
+  const alerts = (await raw(names.alerts)).map(({ value }) =>
+    decodeEvent("tidegate.alert", value as Uint8Array),
+  );
+  const states = await latest(names.alertState, ({ value }) =>
+    decodeEvent("tidegate.alert", value as Uint8Array),
+  );
+  const expected = expectedAlerts(events, world.scenario.rules);
+  tell("alerts", compareAlerts(expected, alerts, states).map(text));
+
+  if (site.cloud) {
+    for (const { name, state, lastError } of site.cloud.status().topologies) {
+      if (state !== "running") tell("rest", [`${name} is ${state}: ${lastError}`]);
+    }
+  }
+  return { problems, events: events.length, alerts, rollups, devices };
+}
+
+function text(difference: object): string {
+  return JSON.stringify(difference);
+}
+
+function newestOfKeys(records: readonly StoredRecord[]): Iterable<StoredRecord> {
+  return new Map(records.map((record) => [record.key, record])).values();
+}
+
+/** Reading takes virtual time: nothing moves while nobody turns the clock. */
+async function readAll(world: World, topic: string): Promise<readonly StoredRecord[]> {
+  let records: readonly StoredRecord[] | undefined;
+  let failed: unknown;
+  void world.site.read(topic).then(
+    (found) => {
+      records = found;
+    },
+    (error) => {
+      failed = error;
+    },
+  );
+  while (!records) {
+    if (failed) throw failed;
+    await world.runUntil(world.time.now + 1);
+  }
+  return records;
+}

@@ -1,0 +1,186 @@
+/**
+ * Scenarios by chance: a seed makes a small site with a few gateways and devices of all manners, and much that goes wrong
+ * within minutes. What they find is shown by the mutations (test/simulation): each kind of fault is there in a few seeds.
+ */
+import type { Rule } from "../../rules/rule.ts";
+import { childSeed } from "../random.ts";
+import { NEVER } from "../scenario/outages.core.ts";
+import type {
+  Behaviour,
+  ClockSpec,
+  DeviceSpec,
+  GatewaySpec,
+  MetricSpec,
+  Outages,
+  Scenario,
+} from "../scenario/scenario.ts";
+import { noise } from "../signals.ts";
+import { Chance } from "./chance.ts";
+
+const MINUTE_MS = 60_000;
+const HOUR_MS = 60 * MINUTE_MS;
+const DAY_MS = 24 * HOUR_MS;
+const YEAR_MS = 365 * DAY_MS;
+/** 2026-03-01T00:00:00Z, a midnight: windows end while it runs. */
+const START_MS = 1_772_323_200_000;
+
+export interface RandomOptions {
+  /** Most minutes of a run. Default 6. */
+  readonly minutes?: number;
+}
+
+export function randomScenario(seed: number, { minutes = 6 }: RandomOptions = {}): Scenario {
+  const chance = new Chance(seed, "scenario");
+  const durationMs = Math.round(chance.between(1, minutes) * MINUTE_MS);
+  // Near the end of an hour or a day, so that windows close within the run.
+  const start = START_MS + chance.of([0, HOUR_MS - durationMs / 2, DAY_MS - durationMs / 2]);
+  const some = (probability: number, lastsMs: number): Outages => {
+    if (!chance.happens(probability)) return NEVER;
+    const everyMs = durationMs * chance.between(0.3, 1.2);
+    return { at: [], random: { everyMs, lastsMs: lastsMs * chance.between(0.2, 1.5) } };
+  };
+  const gateways = Array.from({ length: chance.whole(1, 3) }, (_, at) =>
+    gateway(seed, `g${at + 1}`, durationMs, chance, some),
+  );
+  return {
+    name: `random-${seed}`,
+    start: Math.floor(start),
+    durationMs,
+    seed,
+    rules: RULES,
+    gateways,
+    site: {
+      logAway: some(0.4, 40_000),
+      power: some(0.3, 20_000),
+      processorKills: some(0.5, 1),
+      writeErrors: some(0.25, 3000),
+      duplicates: chance.of(["once", "twice"]),
+    },
+  };
+}
+
+type Some = (probability: number, lastsMs: number) => Outages;
+
+function gateway(
+  seed: number,
+  name: string,
+  durationMs: number,
+  chance: Chance,
+  some: Some,
+): GatewaySpec {
+  const rough = chance.happens(0.6);
+  return {
+    name,
+    link: {
+      latencyMs: chance.between(1, 150),
+      jitterMs: chance.between(0, rough ? 2000 : 50),
+      loss: rough ? chance.between(0, 0.2) : 0,
+      duplicates: rough ? chance.between(0, 0.3) : 0,
+      down: some(0.5, 30_000),
+      halfOpen: some(0.4, 30_000),
+    },
+    clock: clock(durationMs, chance),
+    power: some(0.5, 15_000),
+    buffer: {
+      capacityBytes: chance.happens(0.2) ? 16 * 1024 : 64 * 1024 ** 2,
+      policy: chance.of(["drop-oldest", "refuse"]),
+      commitWindowMs: chance.happens(0.2) ? chance.whole(5, 500) : 0,
+      writeErrors: some(0.4, 1500),
+      diskFull: some(0.2, 15_000),
+    },
+    devices: Array.from({ length: chance.whole(1, 4) }, (_, at) =>
+      device(seed, `${name}-d${at + 1}`, chance),
+    ),
+  };
+}
+
+function clock(durationMs: number, chance: Chance): ClockSpec {
+  const jumps = Array.from({ length: chance.happens(0.4) ? chance.whole(1, 3) : 0 }, () => ({
+    at: chance.between(0, durationMs),
+    byMs: Math.round(
+      chance.of([3000, HOUR_MS, DAY_MS, 12 * YEAR_MS]) *
+        chance.of([-1, 1]) *
+        chance.between(0.5, 1),
+    ),
+  }));
+  const offAtBootMs = -Math.round(chance.of([HOUR_MS, 90 * DAY_MS, 56 * YEAR_MS]));
+  const kind = chance.of(["synced", "synced", "late", "never"]);
+  if (kind === "synced") return { syncAfterMs: 0, offAtBootMs: 0, jumps };
+  if (kind === "never") return { syncAfterMs: undefined, offAtBootMs, jumps };
+  // Mostly while the forwarding still waits for it.
+  return { syncAfterMs: chance.between(1, 8 * MINUTE_MS), offAtBootMs, jumps };
+}
+
+function device(seed: number, name: string, chance: Chance): DeviceSpec {
+  return {
+    name,
+    everyMs: Math.round(chance.between(500, 5000)),
+    phaseMs: Math.round(chance.between(0, 3000)),
+    qos: chance.of([0, 1, 1, 1, 2]),
+    persistent: chance.happens(0.5),
+    numbered: true,
+    metrics: metrics(childSeed(seed, name), chance),
+    behaviour: behaviour(chance),
+  };
+}
+
+function behaviour(chance: Chance): Behaviour {
+  const sleep = chance.happens(0.2) ? { sleep: { everyMs: chance.between(5000, 30_000) } } : {};
+  return {
+    time: chance.of(["device", "device", "none", "wrong"]),
+    clockOffMs: Math.round(chance.of([-20 * YEAR_MS, -HOUR_MS, 2 * HOUR_MS, 10 * YEAR_MS])),
+    duplicates: chance.happens(0.3) ? chance.between(0, 0.2) : 0,
+    ignoresAcks: chance.happens(0.3) ? chance.between(0, 0.3) : 0,
+    ...sleep,
+    reconnectEveryMs: chance.happens(0.5) ? chance.between(5000, 60_000) : 0,
+    maxQueued: chance.of([5, 100, 10_000]),
+    window: chance.of([1, 5, 20]),
+    ackTimeoutMs: chance.happens(0.5) ? chance.between(2000, 20_000) : 0,
+    silent: NEVER,
+  };
+}
+
+function metrics(seed: number, chance: Chance): Readonly<Record<string, MetricSpec>> {
+  const base = chance.between(-20, 30);
+  const wobble = noise(childSeed(seed, "value"), 4);
+  const value: MetricSpec = { unit: "°C", at: (time) => round(base + (wobble(time) ?? 0)) };
+  const open: MetricSpec = { unit: "", at: (time) => Math.floor(time / 7000) % 3 === 0 };
+  return chance.happens(0.5) ? { temperature: value, open } : { temperature: value };
+}
+
+function round(value: number): number {
+  return Math.round(value * 100) / 100;
+}
+
+const RULE = {
+  metric: "temperature",
+  device: "*",
+  gateway: "*",
+  severity: "warning",
+  message: "{device}: {metric} is {value}",
+} as const;
+
+const RULES: readonly Rule[] = [
+  {
+    ...RULE,
+    name: "hot",
+    when: { direction: "above", threshold: 8 },
+    forMs: 0,
+    freshnessMs: HOUR_MS,
+  },
+  {
+    ...RULE,
+    name: "warm",
+    when: { direction: "above", threshold: 5 },
+    clear: { direction: "below", threshold: 3 },
+    forMs: 8000,
+    freshnessMs: 30_000,
+  },
+  {
+    ...RULE,
+    name: "cold",
+    when: { direction: "below", threshold: -5 },
+    forMs: 20_000,
+    freshnessMs: 5000,
+  },
+];

@@ -1,0 +1,86 @@
+/**
+ * The disk of the embedded log: an ordered map that outlives its processes. A batch is on it as a whole or not at all; one
+ * that was on its way when the power went is there or not.
+ *
+ * The log's own code runs over it; only LevelDB is not itself. What that does is for tests of real processes.
+ */
+import { MemoryLevel } from "memory-level";
+import type { Level } from "../../stream/embedded/database.ts";
+import { pause } from "../../time/timers.ts";
+import type { Chance } from "./chance.ts";
+import type { RunRecord } from "./record.ts";
+import type { Scope } from "./virtual-time.ts";
+
+type Tree = MemoryLevel<Buffer, Buffer>;
+type Operation =
+  | { readonly type: "put"; readonly key: Buffer; readonly value: Buffer }
+  | { readonly type: "del"; readonly key: Buffer };
+
+const SYNC_MS = { least: 1, most: 15 };
+
+export class SiteDisk {
+  readonly #tree: Tree = new MemoryLevel({
+    keyEncoding: "buffer",
+    valueEncoding: "buffer",
+    storeEncoding: "buffer",
+  });
+  failsWrites = false;
+  readonly #chance: Chance;
+  readonly #record: RunRecord;
+
+  constructor(chance: Chance, record: RunRecord) {
+    this.#chance = chance;
+    this.#record = record;
+  }
+
+  /** As one process opens it. */
+  async open(timers: Scope): Promise<Level> {
+    await this.#tree.open();
+    await this.#sync(timers);
+    const tree = this.#tree;
+    const handle = {
+      get: (key: Buffer) => tree.get(key),
+      getSync: (key: Buffer) => tree.getSync(key),
+      getMany: (keys: Buffer[]) => tree.getMany(keys),
+      put: async (key: Buffer, value: Buffer) =>
+        await this.#write(timers, [{ type: "put", key, value }]),
+      iterator: (options: object) => tree.iterator(options),
+      keys: (options: object) => tree.keys(options),
+      batch: () => this.#batch(timers),
+      compactRange: async () => {},
+      close: async () => {},
+    };
+    return handle as unknown as Level;
+  }
+
+  #batch(timers: Scope): object {
+    const operations: Operation[] = [];
+    const batch = {
+      put(key: Buffer, value: Buffer) {
+        operations.push({ type: "put", key, value });
+        return batch;
+      },
+      del(key: Buffer) {
+        operations.push({ type: "del", key });
+        return batch;
+      },
+      write: async () => await this.#write(timers, operations),
+    };
+    return batch;
+  }
+
+  async #write(timers: Scope, operations: Operation[]): Promise<void> {
+    const early = this.#chance.happens(0.5);
+    if (!early) await this.#sync(timers);
+    const fails = this.failsWrites;
+    if (!fails || this.#chance.happens(0.3)) await this.#tree.batch(operations as never[]);
+    if (early) await this.#sync(timers);
+    if (!fails) return;
+    this.#record.strike("log write error");
+    throw Object.assign(new Error("the disk refused a write"), { code: "LEVEL_IO_ERROR" });
+  }
+
+  async #sync(timers: Scope): Promise<void> {
+    await pause(timers, this.#chance.between(SYNC_MS.least, SYNC_MS.most));
+  }
+}

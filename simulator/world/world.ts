@@ -1,0 +1,301 @@
+/**
+ * The whole of a site in virtual time: devices, gateways with their disks and links, the log with its processors, and what goes
+ * wrong. Everything random in it comes from the scenario's seed: the same scenario makes the same run, to the last byte.
+ *
+ * What runs is the product: buffer, sessions, intake, clock watch, forwarder, reports, embedded log, processors, rules. What is
+ * played is what they stand on: disks, clocks, network, radio, power. LevelDB, aedes and Kafka are not here.
+ */
+
+import { Device } from "../device/device.ts";
+import type { DeviceRecorder, PublishPacket, SentReading } from "../device/port.ts";
+import { childSeed } from "../random.ts";
+import type { DeviceSpec, GatewaySpec, Scenario } from "../scenario/scenario.ts";
+import { Chance } from "./chance.ts";
+import { DeviceHost } from "./device-host.ts";
+import { type Fault, type FaultKind, faultsOf } from "./faults.ts";
+import { GatewayNode } from "./gateway-node.ts";
+import { Link } from "./network.ts";
+import { RunRecord } from "./record.ts";
+import { Site } from "./site.ts";
+import { type Scope, VirtualTime } from "./virtual-time.ts";
+
+export interface WorldOptions {
+  /** In the place of those that the scenario makes. */
+  readonly faults?: readonly Fault[];
+  readonly heartbeatMs?: number;
+  readonly statusMs?: number;
+}
+
+/** One reading, as its device knows it. */
+export interface SentEntry {
+  readonly reading: SentReading;
+  readonly gateway: string;
+  readonly qos: 0 | 1 | 2;
+  /** Whether the broker keeps the session of its device. */
+  readonly persistent: boolean;
+  /** Each writing, in order. */
+  readonly writes: {
+    readonly fresh: boolean;
+    /** The device had its acknowledgement already. */
+    readonly needless: boolean;
+    readonly at: number;
+  }[];
+  acknowledged: boolean;
+  /** ms from the beginning of the run. */
+  acknowledgedAt?: number;
+}
+
+export const NAMESPACE = "sim";
+const PARTITIONS = 3;
+/** Nothing expires in a run. */
+const KEEP_DAYS = 3650;
+/** Shorter than the product's: a run is short. */
+const CLOCK_WAIT_MS = 5 * 60_000;
+/** How much virtual time a world that is whole again may take to bring everything home. */
+const DRAIN_MS = 6 * 3_600_000;
+const LOOK_MS = 1000;
+/** A machine that lost its power is up again after so long. */
+const BOOT_MS = 20_000;
+
+interface PlacedDevice {
+  readonly device: Device;
+  readonly host: DeviceHost;
+  readonly gateway: GatewayNode;
+}
+
+export class World {
+  readonly scenario: Scenario;
+  readonly time: VirtualTime = new VirtualTime();
+  readonly record: RunRecord;
+  readonly site: Site;
+  readonly gateways: readonly GatewayNode[];
+  readonly devices: readonly PlacedDevice[];
+  readonly sent: SentEntry[] = [];
+  dropped = 0;
+  readonly #links: readonly Link[];
+  readonly #faults: readonly Fault[];
+  /** Of the world itself: what goes wrong. */
+  readonly #fate: Scope;
+  /** How many of a kind are on at once, by kind and gateway. */
+  readonly #on = new Map<string, number>();
+  /** Cuts so far of each machine: it comes up only after the last one. */
+  readonly #cuts = new Map<object, number>();
+  #healed = false;
+
+  constructor(scenario: Scenario, options: WorldOptions = {}) {
+    this.scenario = scenario;
+    const { time } = this;
+    const { start, seed, durationMs, rules } = scenario;
+    this.record = new RunRecord(() => time.now);
+    const { record } = this;
+    this.#fate = time.scope();
+    this.#faults = options.faults ?? faultsOf(scenario);
+    this.site = new Site({
+      ...{ time, record, start, rules, namespace: NAMESPACE },
+      chance: new Chance(seed, "site"),
+      settings: {
+        rollups: { minute_keep_days: 7, hour_keep_days: 400 },
+        alert_retention_days: 400,
+        rejected_retention_days: 400,
+        read_model: { raw_keep_days: 7, raw_max_bytes: 1024 ** 2, alert_history_max: 1000 },
+      },
+      topics: { partitions: PARTITIONS, events_retention_days: KEEP_DAYS },
+      duplicates: scenario.site.duplicates,
+    });
+    const way = time.scope();
+    // By name, so that nothing else changes where one of them is left out; a cloned card has another one's name.
+    const partOf = ({ name }: GatewaySpec, at: number) => {
+      const twins = scenario.gateways.slice(0, at).filter((one) => one.name === name).length;
+      return twins > 0 ? `${name} ${twins}` : name;
+    };
+    this.#links = scenario.gateways.map(
+      (spec, at) => new Link(spec.link, new Chance(seed, `link ${partOf(spec, at)}`), record, way),
+    );
+    this.gateways = scenario.gateways.map(
+      (spec, at) =>
+        new GatewayNode({
+          ...{ spec, time, start, record, door: this.site, namespace: NAMESPACE },
+          chance: new Chance(seed, `gateway ${partOf(spec, at)}`),
+          link: this.#links[at] as Link,
+          heartbeatMs: options.heartbeatMs ?? 10_000,
+          statusMs: options.statusMs ?? 10_000,
+          clockWaitMs: CLOCK_WAIT_MS,
+        }),
+    );
+    this.devices = this.gateways.flatMap((gateway) =>
+      gateway.spec.devices.map((spec): PlacedDevice => {
+        const chance = new Chance(seed, `${spec.name} radio`);
+        const host = new DeviceHost({ name: spec.name, gateway, time, start, chance, record });
+        const recorder = this.#recorder(gateway.name, spec);
+        const end = start + durationMs;
+        const device = new Device({
+          spec,
+          seed: childSeed(seed, "device"),
+          start,
+          end,
+          world: host,
+          recorder,
+        });
+        host.device = device;
+        return { device, host, gateway };
+      }),
+    );
+  }
+
+  /** Everything is switched on. */
+  async start(): Promise<void> {
+    void this.site.boot();
+    for (const gateway of this.gateways) void gateway.boot();
+    for (const fault of this.#faults) {
+      this.#fate.setTimeout(() => this.#begin(fault), fault.at);
+    }
+    for (const { device } of this.devices) this.#fate.setTimeout(() => device.start(), 0);
+    await this.time.runUntil(0);
+  }
+
+  /** ms from the beginning of the run. */
+  async runUntil(moment: number): Promise<void> {
+    await this.time.runUntil(moment);
+  }
+
+  /**
+   * Nothing goes wrong any more; runs until everything that was sent is in the log and processed.
+   * @returns why that does not end, or undefined
+   */
+  async drain(): Promise<string | undefined> {
+    this.#heal();
+    const until = this.time.now + DRAIN_MS;
+    for (;;) {
+      await this.time.runUntil(this.time.now + LOOK_MS);
+      const open = this.#open();
+      if (open === undefined) break;
+      if (this.time.now >= until) return `does not come to rest: ${open}`;
+    }
+    for (const gateway of this.gateways) void gateway.stop();
+    await this.time.runUntil(this.time.now + 10_000);
+    const caughtUp = this.site.cloud?.caughtUp();
+    let done = false;
+    void caughtUp?.then(() => {
+      done = true;
+    });
+    while (!done) {
+      if (this.time.now >= until) return "the processors do not catch up";
+      await this.time.runUntil(this.time.now + LOOK_MS);
+    }
+    return undefined;
+  }
+
+  /** What is not home yet. */
+  #open(): string | undefined {
+    if (!this.site.cloud) return "the site is down";
+    const busy = this.devices.find(({ device }) => !device.done);
+    if (busy) {
+      const { queued, unacknowledged, online } = busy.device;
+      const state = `${queued} kept, ${unacknowledged} open, ${online ? "online" : "offline"}`;
+      return `a device of ${busy.gateway.name} is not done (${state})`;
+    }
+    for (const gateway of this.gateways) {
+      gateway.quiet();
+      const stats = gateway.buffer;
+      if (!stats) return `${gateway.name} is down`;
+      if (stats.waiting > 0) {
+        return `${gateway.name} has ${stats.waiting} events that wait (${stats.state})`;
+      }
+    }
+    return undefined;
+  }
+
+  #heal(): void {
+    this.#healed = true;
+    for (const link of this.#links) {
+      link.isDown = false;
+      link.isHalfOpen = false;
+    }
+    for (const { disk } of this.gateways) {
+      disk.failsWrites = false;
+      disk.isFull = false;
+    }
+    this.site.isAway = false;
+    this.site.disk.failsWrites = false;
+  }
+
+  #recorder(gateway: string, spec: DeviceSpec): DeviceRecorder {
+    const entries = new Map<number, SentEntry>();
+    const { qos, persistent } = spec;
+    return {
+      written: (reading: SentReading, _packet: PublishPacket, fresh: boolean) => {
+        let entry = entries.get(reading.n);
+        if (!entry) {
+          entry = { reading, gateway, qos, persistent, writes: [], acknowledged: false };
+          entries.set(reading.n, entry);
+          this.sent.push(entry);
+        }
+        entry.writes.push({ fresh, needless: entry.acknowledged, at: this.time.now });
+      },
+      acknowledged: (reading: SentReading) => {
+        const entry = entries.get(reading.n);
+        if (!entry || entry.acknowledged) return;
+        entry.acknowledged = true;
+        entry.acknowledgedAt = this.time.now;
+      },
+      dropped: () => {
+        this.dropped += 1;
+      },
+    };
+  }
+
+  #begin(fault: Fault): void {
+    if (this.#healed) return;
+    const { kind, lastsMs, gateway: at } = fault;
+    const who = at === undefined ? "site" : (this.gateways[at]?.name ?? "");
+    this.record.note(who, `${kind}${lastsMs > 0 ? ` for ${Math.round(lastsMs)} ms` : ""}`);
+    const gateway = at === undefined ? undefined : this.gateways[at];
+    if (kind === "clock jump") gateway?.clock.jump(fault.byMs ?? 0);
+    else if (kind === "processors killed") void this.site.killProcessors();
+    else if (kind === "site power cut") {
+      this.site.powerCut();
+      this.#bootAfter(this.site, Math.max(BOOT_MS, lastsMs));
+    } else if (kind === "gateway power cut") {
+      if (gateway) this.#cutGateway(gateway, Math.max(BOOT_MS, lastsMs));
+    } else {
+      this.#switch(kind, at, 1);
+      this.#fate.setTimeout(() => {
+        this.record.note(who, `${kind} is over`);
+        this.#switch(kind, at, -1);
+      }, lastsMs);
+    }
+  }
+
+  /** Stretches of one kind may overlap. */
+  #switch(kind: FaultKind, at: number | undefined, by: 1 | -1): void {
+    if (this.#healed) return;
+    const key = `${kind} ${at}`;
+    const on = (this.#on.get(key) ?? 0) + by;
+    this.#on.set(key, on);
+    const isOn = on > 0;
+    if (kind === "log away") this.site.isAway = isOn;
+    if (kind === "log write errors") this.site.disk.failsWrites = isOn;
+    if (at === undefined) return;
+    const link = this.#links[at];
+    const disk = this.gateways[at]?.disk;
+    if (link && kind === "link down") link.isDown = isOn;
+    if (link && kind === "half open") link.isHalfOpen = isOn;
+    if (disk && kind === "buffer write errors") disk.failsWrites = isOn;
+    if (disk && kind === "disk full") disk.isFull = isOn;
+  }
+
+  #cutGateway(gateway: GatewayNode, ms: number): void {
+    gateway.powerCut();
+    for (const { host, gateway: own } of this.devices) if (own === gateway) host.gatewayGone();
+    this.#bootAfter(gateway, ms);
+  }
+
+  #bootAfter(machine: { boot(): Promise<void> }, ms: number): void {
+    this.record.strike(machine === this.site ? "site power cut" : "gateway power cut");
+    const cut = (this.#cuts.get(machine) ?? 0) + 1;
+    this.#cuts.set(machine, cut);
+    this.#fate.setTimeout(() => {
+      if (this.#cuts.get(machine) === cut) void machine.boot();
+    }, ms);
+  }
+}
