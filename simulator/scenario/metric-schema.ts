@@ -139,21 +139,18 @@ export const sensorKeys = {
   unit: Type.Optional(
     Type.String({
       maxLength: 20,
-      default: "",
       "x-kind": "text",
       description: "As written beside the number.",
     }),
   ),
   min: Type.Optional(
     Type.Number({
-      default: -1e9,
       "x-kind": "number",
       description: "The sensor shows nothing below it.",
     }),
   ),
   max: Type.Optional(
     Type.Number({
-      default: 1e9,
       "x-kind": "number",
       description: "The sensor shows nothing above it.",
     }),
