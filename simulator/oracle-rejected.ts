@@ -5,7 +5,7 @@
  * A record that came twice, the second time as unreadable as the first, may be told of twice.
  */
 import type { GatewayStatus, Loss, RejectedRecord } from "../events/schema.ts";
-import { distinctEvents, type JournalRecord, journalEvent } from "./oracle-journal.ts";
+import { type JournalRecord, journalEvent } from "./oracle-journal.ts";
 import type { RefusedReading } from "./oracle-rollups.ts";
 
 export interface ExpectedRejection {
@@ -23,20 +23,25 @@ export function expectedRejections(
   statuses: Iterable<JournalRecord>,
   refused: readonly RefusedReading[],
 ): ExpectedRejection[] {
-  const all = [...records];
-  const first = new Set(distinctEvents(all).map(({ record }) => record));
+  // A loss under the id of an event that it replaces is no copy of that event.
+  const seen = new Set<string>();
   const told: ExpectedRejection[] = refused.map((one) => ({
     ...one,
     topic: "events",
     repeat: false,
   }));
-  for (const record of all) {
+  for (const record of records) {
     const event = journalEvent(record);
     if (event === undefined) continue;
     const { partition, offset, fault } = record;
+    let repeat = false;
+    if (typeof event === "object") {
+      const key = `${event.gateway} ${event.id} ${event.type === "tidegate.loss"}`;
+      repeat = seen.has(key);
+      seen.add(key);
+    }
     const code = typeof event === "string" ? event : (fault ?? lossFault(record));
     if (code === undefined) continue;
-    const repeat = typeof event !== "string" && !first.has(record);
     told.push({ topic: "events", partition, offset, code, repeat });
   }
   for (const { key, partition, offset, fault, data } of statuses) {

@@ -153,78 +153,107 @@ function windowsOf(
   keepHours: KeepHours,
   refused: RefusedReading[],
 ): KeptRollup[] {
-  interface Window {
-    readonly of: Omit<OracleRollup, "count" | "min" | "max" | "sum">;
-    readonly values: number[];
-    kept: KeptRollup["kept"];
-  }
-  interface Line {
-    newest: number;
-    /** Where the series leapt to last, and how often since it last went on for a day. */
-    leapt: number | undefined;
-    leaps: number;
-    readonly windows: Map<number, Window>;
-    /** No window before it is still in `standing`. */
-    readonly standing: Set<Window>;
-  }
-  const lines = new Map<string, Line>();
+  const lines = new Map<string, Readonly<Record<Resolution, Line>>>();
   for (const { event, time, latest } of counted) {
     const { gateway, data, record } = event;
     if (!data) continue;
     let late = false;
     for (const [metric, value] of Object.entries(data.metrics)) {
       if (typeof value !== "number" || !Number.isFinite(value)) continue;
-      for (const resolution of RESOLUTIONS) {
-        const length = RESOLUTION_MS[resolution];
-        const window = Math.floor(time / length) * length;
-        const key = JSON.stringify([gateway, data.device, metric, resolution]);
-        const line = lines.get(key) ?? {
-          newest: window,
-          leapt: undefined,
-          leaps: 0,
-          windows: new Map(),
-          standing: new Set<Window>(),
+      const key = JSON.stringify([gateway, data.device, metric]);
+      let line = lines.get(key);
+      if (!line) {
+        const of = { gateway, device: data.device, metric };
+        line = {
+          "1m": newLine({ ...of, resolution: "1m" }),
+          "1h": newLine({ ...of, resolution: "1h" }),
         };
         lines.set(key, line);
-        const keep = keepHours[resolution];
-        const mistaken = line.newest > latest + DAY_MS;
-        if (!mistaken && hoursFrom(window, line.newest) >= keep) {
-          late = true;
-          continue;
-        }
-        if (mistaken && window < line.newest) {
-          // The series comes back to before its end: what fell out meanwhile may begin anew.
-          for (const one of line.windows.values()) if (one.kept === "no") one.kept = "unsure";
-        }
-        const of = { gateway, device: data.device, metric, resolution, window };
-        const one: Window = line.windows.get(window) ?? { of, values: [], kept: "yes" };
-        one.values.push(value);
-        line.windows.set(window, one);
-        if (one.kept === "yes") line.standing.add(one);
-        if (!mistaken && window <= line.newest) continue;
-        const moved = Math.floor(window / HOUR_MS) > Math.floor(line.newest / HOUR_MS);
-        if (mistaken || window > line.newest + DAY_MS) {
-          line.leapt = time;
-          line.leaps += 1;
-        }
-        line.newest = window;
-        const confirmed = line.leapt === undefined || window - line.leapt >= DAY_MS;
-        if (confirmed) line.leaps = 0;
-        // Only a newest that goes on by an hour or more lets windows fall out, and none that may be a clock's mistake.
-        for (const other of moved && (confirmed || line.leaps > MOST_LEAPS) ? line.standing : []) {
-          if (hoursFrom(other.of.window, window) < keep) continue;
-          other.kept = "no";
-          line.standing.delete(other);
-        }
+      }
+      for (const resolution of RESOLUTIONS) {
+        if (!count(line[resolution], keepHours[resolution], value, time, latest)) late = true;
       }
     }
     if (late) {
       refused.push({ partition: record.partition, offset: record.offset, code: "too_late" });
     }
   }
-  return [...lines.values()].flatMap(({ windows }) =>
-    [...windows.values()].map(({ of, values, kept }) => ({ ...rollupOf(of, values), kept })),
+  return [...lines.values()].flatMap((line) =>
+    RESOLUTIONS.flatMap((resolution) => {
+      const { of, windows } = line[resolution];
+      return [...windows].map(([window, { values, kept }]) => ({
+        ...rollupOf({ ...of, window }, values),
+        kept,
+      }));
+    }),
   );
+}
+
+interface Window {
+  readonly start: number;
+  readonly values: number[];
+  kept: KeptRollup["kept"];
+}
+
+/** The windows of one series in one resolution. */
+interface Line {
+  readonly of: Omit<OracleRollup, "window" | "count" | "min" | "max" | "sum">;
+  readonly windows: Map<number, Window>;
+  /** Those that have not fallen out yet. */
+  readonly standing: Set<Window>;
+  newest: number | undefined;
+  /** Where the series leapt to last, and how often since it last went on for a day. */
+  leapt: number | undefined;
+  leaps: number;
+}
+
+function newLine(of: Line["of"]): Line {
+  return {
+    of,
+    windows: new Map(),
+    standing: new Set(),
+    newest: undefined,
+    leapt: undefined,
+    leaps: 0,
+  };
+}
+
+/** @returns false where its window is no longer kept */
+function count(line: Line, keep: number, value: number, time: number, latest: number): boolean {
+  const length = RESOLUTION_MS[line.of.resolution];
+  const start = Math.floor(time / length) * length;
+  const newest = line.newest ?? start;
+  const mistaken = newest > latest + DAY_MS;
+  if (!mistaken && hoursFrom(start, newest) >= keep) return false;
+  if (mistaken && start < newest) {
+    // The series comes back to before its end: what fell out meanwhile may begin anew.
+    for (const one of line.windows.values()) if (one.kept === "no") one.kept = "unsure";
+  }
+  let window = line.windows.get(start);
+  if (!window) {
+    window = { start, values: [], kept: "yes" };
+    line.windows.set(start, window);
+    line.standing.add(window);
+  }
+  window.values.push(value);
+  line.newest ??= start;
+  if (!mistaken && start <= newest) return true;
+  if (mistaken || start > newest + DAY_MS) {
+    line.leapt = time;
+    line.leaps += 1;
+  }
+  line.newest = start;
+  const confirmed = line.leapt === undefined || start - line.leapt >= DAY_MS;
+  if (confirmed) line.leaps = 0;
+  const moved = Math.floor(start / HOUR_MS) > Math.floor(newest / HOUR_MS);
+  // Only a newest that goes on by an hour or more lets windows fall out, and none that may be a clock's mistake.
+  if (!moved || !(confirmed || line.leaps > MOST_LEAPS)) return true;
+  for (const other of line.standing) {
+    if (hoursFrom(other.start, start) < keep) continue;
+    other.kept = "no";
+    line.standing.delete(other);
+  }
+  return true;
 }
 
 /** Whole hours from the hour of one time to the hour of another. */

@@ -115,7 +115,8 @@ export function checkSent(
 
   const missing: SentReading[] = [];
   let declaredLost = 0;
-  const { gateways } = auditJournal(records);
+  const someAbsent = [...absent.values()].some(({ length }) => length > 0);
+  const { gateways } = auditJournal(someAbsent ? records : []);
   for (const [gateway, readings] of absent) {
     const epochs = gateways.get(gateway) ?? [];
     const declared = epochs.reduce((sum, epoch) => sum + countIn(epoch.declared), 0);
@@ -123,7 +124,7 @@ export function checkSent(
     else declaredLost += readings.length;
   }
 
-  const strangers = stored.filter((one) => !groups.has(identity(one)));
+  const strangers = [...arrived].flatMap(([key, some]) => (groups.has(key) ? [] : some));
   const byMoment = new Map(
     sent.filter(({ time }) => time !== undefined).map((one) => [moment(one), one]),
   );
