@@ -164,3 +164,10 @@ test("globs match the whole name, and nothing in them is an expression", () => {
   expect(matches("a.?[1]", ["a.x[1]", "abx1", "a.x1"])).toEqual([true, false, false]);
   expect(matches("*é?", ["café!", "é\n", "é"])).toEqual([true, true, false]);
 });
+
+test("a key that is a list or a map, as braces without quotes make it", () => {
+  expect(faults("rules:\n  - { {name}: a }\n  - ? [x]\n    : 1\n")).toEqual([
+    "rules.yaml:2:7: a key is a text; put quotes around one that begins with { or [",
+    "rules.yaml:3:7: a key is a text; put quotes around one that begins with { or [",
+  ]);
+});

@@ -3,7 +3,17 @@
  * once. For every kind of file that the product takes.
  */
 import type { Document } from "yaml";
-import { isMap, isNode, isScalar, isSeq, LineCounter, type Node, parseDocument } from "yaml";
+import {
+  isCollection,
+  isMap,
+  isNode,
+  isScalar,
+  isSeq,
+  LineCounter,
+  type Node,
+  parseDocument,
+  visit,
+} from "yaml";
 
 export type Path = readonly (string | number)[];
 /** @param onKey points at the key, where the key is what is wrong */
@@ -26,7 +36,14 @@ export class YamlFile {
       const message = error.message.split("\n")[0]?.replace(/ at line.*/, "") ?? "";
       this.#add(error.pos[0], message);
     }
-    if (document.errors.length > 0) return;
+    visit(document, {
+      Pair: (_, { key }) => {
+        if (!isCollection(key)) return;
+        const message = "a key is a text; put quotes around one that begins with { or [";
+        this.#add(key.range?.[0] ?? 0, message);
+      },
+    });
+    if (this.#faults.length > 0) return;
     try {
       this.content = document.toJS({ maxAliasCount: 100 }) ?? null;
     } catch (error) {
