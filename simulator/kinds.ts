@@ -131,6 +131,7 @@ function freezer(seed: number): Readonly<Record<string, Metric>> {
     noise(childSeed(seed, "noise"), 0.06),
   );
   const opened: Episodes = { everyMs: 2 * HOUR_MS, lastsMs: 25_000, chance: 0.4 };
+  const door = childSeed(seed, "door");
   const compressor = thermostat({ ...cycle, amplitude: 1 });
   const cooling = (time: number) => (compressor(time) ?? 0) > (compressor(time + 1000) ?? 0);
   return {
@@ -142,7 +143,7 @@ function freezer(seed: number): Readonly<Record<string, Metric>> {
       { min: -40, max: 60, decimals: 2 },
     ),
     compressor: truth(cooling),
-    door_open: truth((time) => episodeAt(childSeed(seed, "door"), opened, time) !== undefined),
+    door_open: truth((time) => episodeAt(door, opened, time) !== undefined),
   };
 }
 
@@ -249,9 +250,10 @@ function door(seed: number): Readonly<Record<string, Metric>> {
     lastsMs: 12_000 + 20_000 * random(),
     chance: 0.6,
   };
+  const open = childSeed(seed, "open");
   const battery = sum(constant(3.05), drift(childSeed(seed, "battery"), 0.04, DAY_MS));
   return {
-    open: truth((time) => episodeAt(childSeed(seed, "open"), opened, time) !== undefined),
+    open: truth((time) => episodeAt(open, opened, time) !== undefined),
     battery: sensor(seed, "battery", "V", battery, { min: 0, max: 4, decimals: 2 }),
   };
 }
@@ -261,12 +263,10 @@ function pump(seed: number): Readonly<Record<string, Metric>> {
   const speed = steps(childSeed(seed, "speed"), [0, 900, 1450, 1450, 2900], 11 * MINUTE_MS);
   const running = (time: number) => (speed(time) ?? 0) > 0;
   const base = 0.4 + 0.4 * random();
-  const vibration: Signal = (time) =>
-    base + (speed(time) ?? 0) / 900 + (noise(childSeed(seed, "vibration"), 0.12)(time) ?? 0);
-  const temperature: Signal = (time) =>
-    24 +
-    (speed(time) ?? 0) / 90 +
-    (drift(childSeed(seed, "bearing"), 3, 25 * MINUTE_MS)(time) ?? 0);
+  const shaking = noise(childSeed(seed, "vibration"), 0.12);
+  const vibration: Signal = (time) => base + (speed(time) ?? 0) / 900 + (shaking(time) ?? 0);
+  const bearing = drift(childSeed(seed, "bearing"), 3, 25 * MINUTE_MS);
+  const temperature: Signal = (time) => 24 + (speed(time) ?? 0) / 90 + (bearing(time) ?? 0);
   return {
     running: truth(running),
     speed: sensor(seed, "speed", "rpm", speed, { min: 0, max: 4000, decimals: 0 }),

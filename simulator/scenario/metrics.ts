@@ -72,8 +72,9 @@ export function metricOf(raw: RawMetric | MetricFunction, seed: number, start: n
   if (typeof raw === "function") return { unit: "", at: raw };
   const unit = raw.unit ?? "";
   const quiet = raw.dropouts && episodesOf(raw.dropouts, sensorKeys.dropouts);
+  const dropped = childSeed(seed, "dropouts");
   const heard = (time: number) =>
-    quiet === undefined || episodeAt(childSeed(seed, "dropouts"), quiet, time) === undefined;
+    quiet === undefined || episodeAt(dropped, quiet, time) === undefined;
   if (raw.on) {
     const on = episodesOf(raw.on, otherMetrics.on);
     const own = childSeed(seed, "on");
