@@ -47,6 +47,13 @@ describe("the audit of a journal", () => {
     expect(auditJournal(records).gateways.get("g")).toMatchObject([{ declared: [[2, 7]] }]);
   });
 
+  test("what a damaged buffer declares lost although it had been sent has arrived", () => {
+    const journal = new HandJournal();
+    const records = [journal.opening(), journal.heartbeat(), journal.loss(2, 1)];
+    expect(auditJournal(records)).toMatchObject({ faults: [] });
+    expect(auditJournal(records).gateways.get("g")).toMatchObject([{ declared: [], events: 2 }]);
+  });
+
   test("a hole is missing, one at the end only where nothing is on its way any more", () => {
     const records = whole();
     expect(auditJournal(records.toSpliced(1, 1)).faults).toMatchObject([

@@ -151,7 +151,8 @@ function audited(gateways: Map<string, Gateway>, event: JournalEvent): JournalFa
   else epoch.sequences.push(sequence);
   if (gateway.newest && gateway.newest !== epoch && epoch.highest > 0) {
     told("order", `${id} came behind the beginning of epoch ${gateway.newest.name}`);
-  } else if (to <= epoch.highest) {
+  } else if (!loss && to <= epoch.highest) {
+    // A damaged buffer may no longer know what it had sent, and declares that too.
     told("order", `${id} came behind ${epochName}-${epoch.highest}`);
   }
   if (type === "tidegate.epoch") {

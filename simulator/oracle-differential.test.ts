@@ -125,6 +125,17 @@ const EXAMPLES: readonly [name: string, played: readonly Step[]][] = [
       { kind: "heartbeat", on: 0 },
     ],
   ],
+  [
+    "a leap that was confirmed within an hour let windows go, and the oracle kept them",
+    [
+      { kind: "reading", on: 1, device: "b/c", u: 4, late: 171_550_000 },
+      { kind: "reading", on: 1, device: "b/c", u: 0, late: 85_140_000 },
+      { kind: "pass", ms: 11 * MINUTE },
+      { kind: "reading", on: 1, device: "b/c", u: 4 },
+      { kind: "pass", ms: 10 * MINUTE },
+      { kind: "reading", on: 1, device: "b/c", u: 0 },
+    ],
+  ],
 ];
 
 describe("the processors say what the oracles say", () => {

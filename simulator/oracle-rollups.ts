@@ -244,10 +244,11 @@ function count(line: Line, keep: number, value: number, time: number, latest: nu
   }
   line.newest = start;
   const confirmed = line.leapt === undefined || start - line.leapt >= DAY_MS;
-  if (confirmed) line.leaps = 0;
+  // What may be a clock's mistake lets nothing fall out; otherwise an hour that begins does, and a leap that is confirmed.
+  if (!confirmed && line.leaps <= MOST_LEAPS) return true;
   const moved = Math.floor(start / HOUR_MS) > Math.floor(newest / HOUR_MS);
-  // Only a newest that goes on by an hour or more lets windows fall out, and none that may be a clock's mistake.
-  if (!moved || !(confirmed || line.leaps > MOST_LEAPS)) return true;
+  if (!moved && line.leaps === 0) return true;
+  if (confirmed) line.leaps = 0;
   for (const other of line.standing) {
     if (hoursFrom(other.start, start) < keep) continue;
     other.kept = "no";
