@@ -185,6 +185,49 @@ describe("firmware", () => {
     expect(world.news()).toEqual(["connect"]);
   });
 
+  test("that has no network measures on, tries nothing, and is back within seconds", () => {
+    const backs: number[] = [];
+    for (let seed = 1; seed <= 5; seed += 1) {
+      const offline = { at: [{ at: 5500, lastsMs: 60_000 }] };
+      const world = new ScriptedWorld(specOf({ behaviour: { offline } }), { seed });
+      world.device.start();
+      const seen = run(world, 80_000);
+      const [cut] = seen.find(([, line]) => line === "cut") ?? [];
+      expect(cut).toBeGreaterThanOrEqual(5500);
+      expect(cut).toBeLessThanOrEqual(5510);
+      const connects = seen.filter(([, line]) => line === "connect").map(([at]) => at);
+      expect(connects).toHaveLength(2);
+      expect(connects[1]).toBeGreaterThanOrEqual(65_500);
+      expect(connects[1]).toBeLessThanOrEqual(67_510);
+      backs.push(connects[1] ?? 0);
+      expect(numbers(world.acked)).toEqual(world.acked.map((_, index) => index + 1));
+      expect(world.acked.length).toBeGreaterThanOrEqual(79);
+    }
+    expect(new Set(backs).size).toBeGreaterThan(1);
+  });
+
+  test("whose network goes while it is connecting", () => {
+    const offline = { at: [{ at: 100, lastsMs: 10_000 }] };
+    const world = new ScriptedWorld(specOf({ behaviour: { offline } }));
+    world.device.start();
+    world.pass(200);
+    expect(world.news()).toEqual(["connect", "cut"]);
+    world.pass(12_000);
+    expect(world.news()).toEqual(["connect"]);
+  });
+
+  test("of a battery node that wakes without a network tries again when it wakes next", () => {
+    const offline = { at: [{ at: 0, lastsMs: 100_000 }] };
+    const spec = specOf({ behaviour: { offline, sleep: { everyMs: 60_000 }, maxQueued: 1000 } });
+    const world = new ScriptedWorld(spec);
+    world.device.start();
+    const seen = run(world, 240_000, 50);
+    const connects = seen.filter(([, line]) => line === "connect").map(([at]) => at);
+    expect(connects.length).toBeGreaterThanOrEqual(2);
+    for (const at of connects) expect(at).toBeGreaterThanOrEqual(100_000);
+    expect(numbers(world.given)).toEqual([]);
+  });
+
   test("without a clock has no time in its payloads; a wrong one is told as it is", () => {
     const payloads = (time: "none" | "wrong", clockOffMs: number) => {
       const world = new ScriptedWorld(specOf({ behaviour: { time, clockOffMs } })).started();

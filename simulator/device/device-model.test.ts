@@ -43,6 +43,7 @@ const spec: fc.Arbitrary<DeviceSpec> = fc
     window: fc.constantFrom(1, 3, 10),
     packetIds: fc.constantFrom(1, 2, 5, 11, 65_535),
     ackTimeoutMs: fc.constantFrom(0, 6000),
+    offline: fc.constantFrom({ at: [] }, { at: [], random: { everyMs: 9000, lastsMs: 2000 } }),
     silent: fc.constantFrom({ at: [] }, { at: [], random: { everyMs: 9000, lastsMs: 2000 } }),
   })
   .map(({ qos, persistent, sleep, ...behaviour }) =>

@@ -8,6 +8,7 @@
  * are first sent in the order of their numbers. It asks for no time and no chance but the world's and its seed's.
  */
 import { childSeed, sfc32 } from "../random.ts";
+import { StretchCursor, stretchesOf } from "../scenario/outages.core.ts";
 import type { DeviceSpec } from "../scenario/scenario.ts";
 import { Fifo } from "./fifo.ts";
 import type {
@@ -40,6 +41,8 @@ const FIRST_PAUSE_MS = 500;
 const LONGEST_PAUSE_MS = 30_000;
 /** A battery node gives up being awake after this, ms, and tries again the next time: radio time is what empties it. */
 const LONGEST_AWAKE_MS = 30_000;
+/** Where a network comes back, devices come back within this, ms: as good as at once. */
+const STORM_MS = 2000;
 /** Firmware that ignores acknowledgements sends again after 0.2 to 5 s. */
 const ECHO_FROM_MS = 200;
 const ECHO_TO_MS = 5000;
@@ -59,6 +62,8 @@ export class Device implements DeviceEvents {
   readonly #random: () => number;
   readonly #readings: Readings;
   readonly #session: Session;
+  readonly #start: number;
+  readonly #offline: StretchCursor;
   /** Measured and never sent. */
   readonly #kept = new Fifo<SentReading>();
   /** Was sent and has to be sent as a new message, before what was never sent. */
@@ -83,6 +88,10 @@ export class Device implements DeviceEvents {
     this.#recorder = recorder;
     this.#random = sfc32(childSeed(seed, `${spec.name} firmware`));
     this.#readings = new Readings(spec, childSeed(seed, `${spec.name} silent`), start, end);
+    this.#start = start;
+    const { offline = { at: [] } } = spec.behaviour;
+    const apart = stretchesOf(offline, childSeed(seed, `${spec.name} offline`), end - start);
+    this.#offline = new StretchCursor(apart);
     const { window, packetIds = MAX_PACKET_ID } = spec.behaviour;
     const topic = `sensors/${spec.name}`;
     this.#session = new Session({ topic, qos: spec.qos, window, packetIds }, world, {
@@ -139,6 +148,7 @@ export class Device implements DeviceEvents {
     this.#measure(now);
     const silent = this.#readings.silentUntil(now);
     if (this.#life === "asleep" && now >= this.#wakeUpAt) this.#wakeUp(now);
+    this.#stayApart(now);
     if (this.#life === "waiting" && now >= this.#awakeUntil) this.#fallAsleep(now);
     if (this.#life === "waiting" && now >= this.#connectAt && silent === undefined) {
       this.#life = "connecting";
@@ -212,6 +222,20 @@ export class Device implements DeviceEvents {
     while (this.#kept.length > this.#spec.behaviour.maxQueued) {
       const oldest = this.#kept.shift();
       if (oldest) this.#recorder.dropped(oldest);
+    }
+  }
+
+  /** Without a network there is no connection, and no use in trying. */
+  #stayApart(now: number): void {
+    const end = this.#offline.endAt(now - this.#start);
+    if (end === undefined) return;
+    if (this.#life === "online" || this.#life === "connecting") {
+      this.#world.disconnect(false);
+      this.#lose(now);
+    }
+    const back = this.#start + end;
+    if (this.#life === "waiting" && this.#connectAt < back) {
+      this.#connectAt = back + Math.ceil(STORM_MS * this.#random());
     }
   }
 
@@ -328,6 +352,9 @@ export class Device implements DeviceEvents {
         next = Math.min(next, this.#onlineWake(silent));
         break;
       default:
+    }
+    if (this.#life === "online" || this.#life === "connecting") {
+      next = Math.min(next, this.#start + this.#offline.nextAt);
     }
     // Each call has its price in the world, and most often nothing has changed.
     if (next === this.#plannedWake || next === NEVER) return;

@@ -150,6 +150,7 @@ function gatewayOf(
       gateways: [name, label],
       metrics: metrics as Record<string, MetricSpec>,
       silent: behaviour.silent.at as Stretch[],
+      offline: behaviour.offline?.at as Stretch[],
     })),
   };
 }
@@ -238,6 +239,7 @@ function behaviourOf(raw: RawDevice): Behaviour {
     window: is("window"),
     packetIds: is("packet_ids"),
     ackTimeoutMs: quantity("duration", "ack_timeout"),
+    offline: outages("offline"),
     silent: outages("silent"),
   };
 }
@@ -299,7 +301,7 @@ function checkOutages(raw: RawScenario, durationMs: number, report: Report): voi
     check(gateway.link, ["down", "half_open"], [...path, "link"]);
     check(gateway.buffer, ["write_errors", "disk_full"], [...path, "buffer"]);
     for (const [at, device] of (gateway.devices ?? []).entries()) {
-      check(device, ["silent"], [...path, "devices", at]);
+      check(device, ["silent", "offline"], [...path, "devices", at]);
     }
   }
   check(raw.site, ["log_away", "power", "processor_kills", "write_errors"], ["site"]);

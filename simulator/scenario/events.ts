@@ -17,14 +17,18 @@ export interface Changeable {
   readonly gateways: readonly string[];
   readonly metrics: Metrics;
   readonly silent: Stretch[];
+  readonly offline: Stretch[];
 }
 
 export function checkEvent(event: RawEvent, durationMs: number, report: Report): void {
-  const kinds = (["add", "set", "silent"] as const).filter((key) => event[key] !== undefined);
-  if (kinds.length !== 1) {
-    report([], "an event has one of add, set and silent: what becomes of the metric");
-  } else if (event.metric === undefined && event.silent === undefined) {
-    report([], `"metric" is missing here: which metric is it that "${kinds[0]}" changes?`);
+  const keys = ["add", "set", "silent", "offline"] as const;
+  const [kind, ...more] = keys.filter((key) => event[key] !== undefined);
+  if (kind === undefined || more.length > 0) {
+    report([], "an event has one of add, set, silent and offline: what is it that happens?");
+  } else if (event.metric === undefined && (kind === "add" || kind === "set")) {
+    report([], `"metric" is missing here: which metric is it that "${kind}" changes?`);
+  } else if (event.metric !== undefined && kind === "offline") {
+    report(["metric"], '"offline" is of whole devices, not of a metric', true);
   }
   const atMs = read("duration", event.at);
   if (atMs >= durationMs) report(["at"], `at is ${event.at}, but the run has ended by then`);
@@ -71,7 +75,7 @@ export function applyEvent(
   if (toEnd <= 0) return;
   const lastsMs = event.for === undefined ? toEnd : read("positive", event.for);
   if (event.metric === undefined) {
-    for (const { silent } of met) silent.push({ at, lastsMs });
+    for (const device of met) device[event.offline ? "offline" : "silent"].push({ at, lastsMs });
     return;
   }
   let changed = 0;

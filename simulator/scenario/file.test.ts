@@ -201,6 +201,7 @@ events:
   - { at: 1h, add: 1 }
   - { at: 1h, for: 10m, metric: t, add: 1, over: 6m }
   - { at: 1h, metric: t, set: on, over: 6m }
+  - { at: 1h, metric: t, offline: true }
 `;
     const known =
       "constant, spread, daily, weekly, working_hours, drift, thermostat, excursion, steps, noise, on, states";
@@ -221,11 +222,12 @@ events:
       "site.yaml:15:39: min is 3 and max is 1; min must be the smaller one",
       'site.yaml:16:29: name is "{x}"; in braces can stand {n} and {gateway}',
       'site.yaml:17:13: two gateways are called "a"; give each group a name of its own',
-      "site.yaml:19:5: an event has one of add, set and silent: what becomes of the metric",
+      "site.yaml:19:5: an event has one of add, set, silent and offline: what is it that happens?",
       "site.yaml:19:11: at is 5h, but the run has ended by then",
       'site.yaml:20:5: "metric" is missing here: which metric is it that "add" changes?',
       "site.yaml:21:50: over is 6m; to get there and back takes longer than for (10m)",
       'site.yaml:22:41: over is for "add"',
+      'site.yaml:23:15: "offline" is of whole devices, not of a metric',
     ]);
   });
 
@@ -423,15 +425,17 @@ events:
     expect(metricAt(scenario, "d-3", "t")(75 * MINUTE)).toBe(10);
   });
 
-  test("silent: a metric, or the whole device, to the end where no end is said", () => {
+  test("silent: a metric, or the whole device, to the end where no end is said; offline: devices", () => {
     const more = `${text}  - { at: 3h, for: 10m, device: d-3, metric: t, silent: true }
   - { at: 3h, device: "d-*", gateway: g, silent: true }
+  - { at: 2h, for: 20s, offline: true }
 `;
     const scenario = parseScenario(more, "site.yaml");
     expect(metricAt(scenario, "d-3", "t")(3 * HOUR)).toBeUndefined();
     expect(metricAt(scenario, "d-3", "t")(3 * HOUR + 10 * MINUTE)).toBe(10);
     for (const { behaviour } of devicesOf(scenario)) {
       expect(behaviour.silent.at).toEqual([{ at: 3 * HOUR, lastsMs: HOUR }]);
+      expect(behaviour.offline?.at).toEqual([{ at: 2 * HOUR, lastsMs: 20_000 }]);
     }
   });
 

@@ -169,7 +169,7 @@ ${table(siteSchema)}
 
 ## Events
 
-What becomes of devices at a time: exactly one of \`add\`, \`set\` and \`silent\`. Several on one metric are applied one after the other.
+What becomes of devices at a time: exactly one of \`add\`, \`set\`, \`silent\` and \`offline\`. Several on one metric are applied one after the other.
 
 ${table(eventSchema)}
 

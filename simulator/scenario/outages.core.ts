@@ -68,4 +68,9 @@ export class StretchCursor {
       this.#next += 1;
     }
   }
+
+  /** @returns when the next stretch begins, after one asked for with endAt() that is not on; Infinity where none comes */
+  get nextAt(): number {
+    return this.#stretches[this.#next]?.at ?? Number.POSITIVE_INFINITY;
+  }
 }

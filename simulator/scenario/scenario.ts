@@ -130,6 +130,8 @@ export interface Behaviour {
   readonly ackTimeoutMs?: number;
   /** Its packet ids go from 1 to this and round; 65,535 without it. Small firmware has a small circle, or always the same. */
   readonly packetIds?: number;
+  /** Stretches in which it has no network: its connection breaks and none can be made, but it measures on. None without it. */
+  readonly offline?: Outages;
   /** Stretches in which it measures nothing and sends nothing. */
   readonly silent: Outages;
 }

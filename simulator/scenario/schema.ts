@@ -176,6 +176,9 @@ export const behaviourKeys = {
         "Its packet ids go from 1 to this and round. Small firmware has few, or always the same.",
     }),
   ),
+  offline: outages(
+    "It has no network: its connection breaks and none can be made, but it measures on.",
+  ),
   silent: outages("It measures nothing and sends nothing."),
 };
 
@@ -304,6 +307,14 @@ export const eventSchema = closed({
       const: true,
       "x-kind": "`true`",
       description: "The metric says nothing; without `metric` the whole device.",
+    }),
+  ),
+  offline: Type.Optional(
+    Type.Boolean({
+      const: true,
+      "x-kind": "`true`",
+      description:
+        "These devices have no network, and come back all at once when it is over: an access point that restarts.",
     }),
   ),
 });
