@@ -32,6 +32,8 @@ const program = new Command("tidegate")
   .version(VERSION)
   .addHelpText("after", EXAMPLES)
   .showHelpAfterError("(tidegate --help shows the commands and flags)")
+  // `simulate verify` has flags that `simulate` has too.
+  .enablePositionalOptions()
   .configureHelp({ sortSubcommands: false, showGlobalOptions: false });
 
 for (const command of [

@@ -41,6 +41,8 @@ export function simulateCommand(): Command {
     .option("--backfill <HOURS>", "history sent first", decimal, 0)
     .option("--prefix <TEXT>", "begins the devices' names", "")
     .addCommand(verifyCommand())
+    // Some of its flags have the names of ours.
+    .enablePositionalOptions()
     .addHelpText(
       "after",
       `

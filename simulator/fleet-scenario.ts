@@ -73,6 +73,11 @@ export class ScenarioFleet {
     const { now } = this.#home;
     const run = { host, port, connectMs, drainMs, progressEveryMs, ledger, onProgress, now };
     this.#run = new FleetRun(run);
+    // An alarm that is left would keep the process from ending.
+    const clear = () => {
+      for (const { alarms } of this.#boards.values()) alarms.clearAll();
+    };
+    this.#run.finished.then(clear, clear);
   }
 
   /** Settles when the run has ended: by its duration, `stop`, a ledger that cannot be written, or no broker in `connectMs`. */

@@ -24,7 +24,7 @@ function looked(ledger: SentLedger, verdict: RunVerdict): string[] {
     [
       ledger.scenario ?? ledger.kind,
       ledger.seed !== undefined && `seed ${ledger.seed}`,
-      `${whole(devices)} devices`,
+      count(devices, "device", "devices"),
       `${iso(ledger.from)} to ${iso(ledger.to)}`,
       gateways.length > 0 && `on ${gateways.join(", ")}`,
       !ledger.complete && "the ledger was cut off before the end of the run",
@@ -40,7 +40,8 @@ function looked(ledger: SentLedger, verdict: RunVerdict): string[] {
     alerts
       ? [
           `alerts    ${whole(alerts.expected)} changes had to come`,
-          alerts.passedOver > 0 && `${alerts.passedOver} were on before the run and are not judged`,
+          alerts.passedOver > 0 &&
+            `${count(alerts.passedOver, "alert was", "alerts were")} on before the run and not judged`,
         ]
       : ["alerts    not looked at: the ledger has no rules (--rules FILE)"],
   ].map((parts) => parts.filter((part) => typeof part === "string").join(", "));
