@@ -39,11 +39,14 @@ export function promisedRecognitions(
   return promised;
 }
 
+/** Whether it came over this connection or another, as a message or a repeat: what is counted between is messages alone. */
 function neverEarly(writes: readonly SentWrite[]): boolean {
   const last = new Map<number, number>();
-  return writes.every(({ messageId, fresh }, place) => {
+  let messages = 0;
+  return writes.every(({ messageId, fresh }) => {
     const before = last.get(messageId);
-    last.set(messageId, place);
-    return !fresh || before === undefined || place - before > REMEMBERED;
+    if (fresh) messages += 1;
+    last.set(messageId, messages);
+    return !fresh || before === undefined || messages - before > REMEMBERED;
   });
 }
