@@ -26,6 +26,8 @@ export interface PeerGatewayReport {
   readonly accepted: number;
   readonly released: number;
   readonly commits: number;
+  /** Connected. */
+  readonly clients: number;
   /** ms on this process's clock, so that rates need no second process's. */
   readonly at: number;
 }
@@ -70,13 +72,14 @@ await gateway.start();
 
 process.on("message", (question) => {
   if (question !== "report") return;
-  const { buffer, intake } = gateway.report();
+  const { buffer, intake, broker } = gateway.report();
   const { accepted, released } = buffer.positions;
   const report: PeerGatewayReport = {
     readings: intake.readings,
     accepted,
     released,
     commits: buffer.commits,
+    clients: broker.clients,
     at: performance.now(),
   };
   process.send?.(report);
