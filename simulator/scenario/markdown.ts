@@ -93,6 +93,8 @@ ${shipped.join("\n")}
 The same words, in anybody's tests; the same checks, with the place in the code. A metric can be a function there.
 
 \`\`\`ts
+import { fleet } from "tidegate/simulator";
+
 const store = fleet({
   duration: "6h",
   rules: "./rules.yaml",

@@ -51,6 +51,11 @@ test("by chance they come as often and last as long as was asked for, and differ
   const mean = found.reduce((sum, { lastsMs }) => sum + lastsMs, 0) / found.length;
   expect(mean).toBeGreaterThan(0.95 * HOUR);
   expect(mean).toBeLessThan(1.05 * HOUR);
+  const lengths = found.map(({ lastsMs }) => lastsMs / HOUR);
+  expect([Math.min(...lengths), Math.max(...lengths)].map((one) => one.toFixed(1))).toEqual([
+    "0.5",
+    "1.5",
+  ]);
   const pauses = found.slice(1).map(({ at }, index) => {
     const before = found[index];
     return at - ((before?.at ?? 0) + (before?.lastsMs ?? 0));
