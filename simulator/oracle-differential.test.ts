@@ -143,6 +143,19 @@ describe("the processors say what the oracles say", () => {
     expect(differences(playSteps(played), RULES, 1)).toEqual({});
   });
 
+  test("of more readings without a time than leave the queue at once", () => {
+    const silent = (count: number): Step[] => new Array(count).fill({ kind: "heartbeat", on: 0 });
+    const played: Step[] = [{ kind: "reboot", on: 0, clock: "unset" }];
+    for (let at = 0; at < 1210; at += 1) {
+      played.push({ kind: "reading", on: 0, device: "a", t: at % 7 });
+      if (at % 100 === 0) played.push({ kind: "pass", ms: MINUTE / 4 });
+    }
+    const told: Step[] = [...played, { kind: "sync", on: 0 }, ...silent(3)];
+    expect(differences(playSteps(told), [], 500)).toEqual({});
+    const rebooted: Step[] = [...played, { kind: "reboot", on: 0, clock: "set" }, ...silent(3)];
+    expect(differences(playSteps(rebooted), [], 500)).toEqual({});
+  });
+
   test("of any journals", () => {
     fc.assert(
       fc.property(
@@ -153,7 +166,7 @@ describe("the processors say what the oracles say", () => {
           expect(differences(playSteps(played), rules, commitInputs)).toEqual({});
         },
       ),
-      { numRuns: Number(process.env.TEST_RUNS ?? 800) },
+      { numRuns: Number(process.env.TEST_RUNS ?? 600) },
     );
   });
 });

@@ -91,6 +91,16 @@ describe("expected rollups of journals", () => {
     expect(expectedFromJournals([truths], KEEP)).toMatchObject({ refused: [], rollups: [] });
   });
 
+  test("no more than 30,000 readings of a gateway wait", () => {
+    const journal = new HandJournal();
+    const unknown = (gateway: HandJournal) =>
+      gateway.reading("d", { t: 1 }, { received: 5, clock: "unsynced", boot: "a" });
+    const records = Array.from({ length: 30_001 }, () => unknown(journal));
+    records.push(unknown(new HandJournal("h")));
+    expect(refused(records)).toEqual(["30000 no_time"]);
+    expect([...expectedFromJournals(records, KEEP).waiting.values()]).toEqual([30_000, 1]);
+  });
+
   test("a clock years ahead does not end a series, and lets nothing go before it has gone on for a day", () => {
     const journal = new HandJournal();
     const gone = 900 * DAY;
