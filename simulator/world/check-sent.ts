@@ -17,7 +17,7 @@ export function checkSent(
   // Where the first of them gave way for room, a needless repetition is the first that stands there.
   const repeated = new Set<string>();
   for (const { reading, writes } of sent) {
-    if (writes.some(({ needless }) => needless)) repeated.add(`${reading.device} ${reading.n}`);
+    if (writes.some(({ late }) => late)) repeated.add(`${reading.device} ${reading.n}`);
   }
   /** Highest number so far of each device. */
   const highest = new Map<string, number>();

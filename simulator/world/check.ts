@@ -14,10 +14,12 @@ import { decodeRecord } from "../oracle-journal.ts";
 import { compareLedger, expectedLedger } from "../oracle-ledger-topic.ts";
 import { compareKeptRollups, expectedFromJournals } from "../oracle-rollups.ts";
 import { checkSent } from "./check-sent.ts";
+import { checkTimes } from "./check-times.ts";
 import { NAMESPACE, type World } from "./world.ts";
 
 export const CHECKS = [
   "rest",
+  "time",
   "sent",
   "journal",
   "ledger",
@@ -69,6 +71,8 @@ export async function checkWorld(world: World): Promise<RunOutcome> {
     }
   };
 
+  tell("rest", world.failures);
+  tell("time", checkTimes(world, events));
   tell("sent", checkSent(world.sent, events));
   const audit = auditJournal(events, statuses, { still: true });
   tell(

@@ -28,6 +28,8 @@ export class WallClock {
   /** What it shows beyond true time, ms. */
   #off = 0;
   #markedAt: number | undefined;
+  /** True time of each boot, ms since 1970. */
+  readonly boots = new Map<string, number>();
 
   constructor(options: WallClockOptions) {
     this.#options = options;
@@ -41,6 +43,7 @@ export class WallClock {
     this.#scope = time.scope();
     this.#boot = `${spec.name}-boot-${number}`;
     this.#bootedAt = time.now;
+    this.boots.set(this.#boot, this.#options.start + time.now);
     this.#markedAt = undefined;
     this.#off = syncAfterMs === 0 ? 0 : offAtBootMs;
     if (syncAfterMs === undefined) return;

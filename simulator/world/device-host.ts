@@ -39,6 +39,8 @@ export class DeviceHost implements DeviceWorld {
   /** Set right after it was made, for a device needs its world. */
   device: Device | undefined;
   #wire: Wire | undefined;
+  /** How often it was connected. */
+  connections = 0;
   #wake: ReturnType<Scope["setTimeout"]> | undefined;
 
   constructor(options: DeviceHostOptions) {
@@ -71,7 +73,10 @@ export class DeviceHost implements DeviceWorld {
         closed: () => this.#ends(wire),
       });
       wire.broker = connection;
-      this.#down(wire, () => this.device?.connected(present));
+      this.#down(wire, () => {
+        this.connections += 1;
+        this.device?.connected(present);
+      });
     });
   }
 

@@ -80,7 +80,7 @@ function gateway(
       halfOpen: some(0.4, 30_000),
     },
     clock: clock(durationMs, chance),
-    power: some(0.5, 15_000),
+    power: chance.happens(0.15) ? often(durationMs) : some(0.4, 15_000),
     buffer: {
       capacityBytes: chance.happens(0.2) ? 16 * 1024 : 64 * 1024 ** 2,
       policy: chance.of(["drop-oldest", "refuse"]),
@@ -92,6 +92,11 @@ function gateway(
       device(seed, `${name}-d${at + 1}`, chance),
     ),
   };
+}
+
+/** A loose plug. */
+function often(durationMs: number): Outages {
+  return { at: [], random: { everyMs: Math.min(12_000, durationMs / 8), lastsMs: 1000 } };
 }
 
 function clock(durationMs: number, chance: Chance): ClockSpec {
@@ -114,8 +119,10 @@ function clock(durationMs: number, chance: Chance): ClockSpec {
 function device(seed: number, name: string, chance: Chance): DeviceSpec {
   return {
     name,
-    everyMs: Math.round(chance.between(500, 5000)),
-    phaseMs: Math.round(chance.between(0, 3000)),
+    // Some measure on the second, and so at the very ends of windows.
+    ...(chance.happens(0.3)
+      ? { everyMs: chance.of([1000, 2000, 5000]), phaseMs: 0 }
+      : { everyMs: chance.whole(500, 5000), phaseMs: chance.whole(0, 3000) }),
     qos: chance.of([0, 1, 1, 1, 2]),
     persistent: chance.happens(0.5),
     numbered: true,

@@ -36,6 +36,8 @@ export interface RemoteLogOptions {
 const ANSWER_MS = 10_000;
 /** And a status is given up: the next one says the same better. */
 const STATUS_MS = 15_000;
+/** An error of its own for each answer would cost more than the answer. */
+const OVER = new Error("answered");
 
 export class RemoteLog implements EventLog {
   readonly kind = "embedded";
@@ -138,7 +140,7 @@ class RemoteSink implements Sink {
       const given = AbortSignal.any([signal, patience.signal]);
       const late = pause(timers, ANSWER_MS, given).catch(() => undefined);
       await Promise.race([promise, late]);
-      patience.abort();
+      patience.abort(OVER);
       signal.throwIfAborted();
       if (answered) break;
       this.#retries += 1;

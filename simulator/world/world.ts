@@ -24,6 +24,8 @@ export interface WorldOptions {
   readonly faults?: readonly Fault[];
   readonly heartbeatMs?: number;
   readonly statusMs?: number;
+  /** How much virtual time a world that is whole again may take to bring everything home. Default 6 hours. */
+  readonly drainMs?: number;
 }
 
 /** One reading, as its device knows it. */
@@ -36,13 +38,17 @@ export interface SentEntry {
   /** Each writing, in order. */
   readonly writes: {
     readonly fresh: boolean;
-    /** The device had its acknowledgement already. */
+    /** The device had its acknowledgement already, on a connection before the one before: who could tell? */
     readonly needless: boolean;
+    /** The device had its acknowledgement already. */
+    readonly late: boolean;
     readonly at: number;
   }[];
   acknowledged: boolean;
   /** ms from the beginning of the run. */
   acknowledgedAt?: number;
+  /** Which connection of its device that was. */
+  acknowledgedOn?: number;
 }
 
 export const NAMESPACE = "sim";
@@ -51,11 +57,10 @@ const PARTITIONS = 3;
 const KEEP_DAYS = 3650;
 /** Shorter than the product's: a run is short. */
 const CLOCK_WAIT_MS = 5 * 60_000;
-/** How much virtual time a world that is whole again may take to bring everything home. */
 const DRAIN_MS = 6 * 3_600_000;
 const LOOK_MS = 1000;
 /** A machine that lost its power is up again after so long. */
-const BOOT_MS = 20_000;
+const BOOT_MS = 2000;
 
 interface PlacedDevice {
   readonly device: Device;
@@ -72,8 +77,11 @@ export class World {
   readonly devices: readonly PlacedDevice[];
   readonly sent: SentEntry[] = [];
   dropped = 0;
+  /** What made a machine fail to start, in words. */
+  readonly failures: string[] = [];
   readonly #links: readonly Link[];
   readonly #faults: readonly Fault[];
+  readonly #drainMs: number;
   /** Of the world itself: what goes wrong. */
   readonly #fate: Scope;
   /** How many of a kind are on at once, by kind and gateway. */
@@ -90,6 +98,7 @@ export class World {
     const { record } = this;
     this.#fate = time.scope();
     this.#faults = options.faults ?? faultsOf(scenario);
+    this.#drainMs = options.drainMs ?? DRAIN_MS;
     this.site = new Site({
       ...{ time, record, start, rules, namespace: NAMESPACE },
       chance: new Chance(seed, "site"),
@@ -126,7 +135,7 @@ export class World {
       gateway.spec.devices.map((spec): PlacedDevice => {
         const chance = new Chance(seed, `${spec.name} radio`);
         const host = new DeviceHost({ name: spec.name, gateway, time, start, chance, record });
-        const recorder = this.#recorder(gateway.name, spec);
+        const recorder = this.#recorder(gateway.name, spec, host);
         const end = start + durationMs;
         const device = new Device({
           spec,
@@ -144,8 +153,8 @@ export class World {
 
   /** Everything is switched on. */
   async start(): Promise<void> {
-    void this.site.boot();
-    for (const gateway of this.gateways) void gateway.boot();
+    this.#boot(this.site);
+    for (const gateway of this.gateways) this.#boot(gateway);
     for (const fault of this.#faults) {
       this.#fate.setTimeout(() => this.#begin(fault), fault.at);
     }
@@ -164,7 +173,7 @@ export class World {
    */
   async drain(): Promise<string | undefined> {
     this.#heal();
-    const until = this.time.now + DRAIN_MS;
+    const until = this.time.now + this.#drainMs;
     for (;;) {
       await this.time.runUntil(this.time.now + LOOK_MS);
       const open = this.#open();
@@ -219,7 +228,7 @@ export class World {
     this.site.disk.failsWrites = false;
   }
 
-  #recorder(gateway: string, spec: DeviceSpec): DeviceRecorder {
+  #recorder(gateway: string, spec: DeviceSpec, host: DeviceHost): DeviceRecorder {
     const entries = new Map<number, SentEntry>();
     const { qos, persistent } = spec;
     return {
@@ -230,13 +239,17 @@ export class World {
           entries.set(reading.n, entry);
           this.sent.push(entry);
         }
-        entry.writes.push({ fresh, needless: entry.acknowledged, at: this.time.now });
+        const since = host.connections - (entry.acknowledgedOn ?? host.connections);
+        // At QoS 2 the id is free once the exchange is over: what comes under it is new.
+        const needless = entry.acknowledged && (qos === 2 || since > 1);
+        entry.writes.push({ fresh, needless, late: entry.acknowledged, at: this.time.now });
       },
       acknowledged: (reading: SentReading) => {
         const entry = entries.get(reading.n);
         if (!entry || entry.acknowledged) return;
         entry.acknowledged = true;
         entry.acknowledgedAt = this.time.now;
+        entry.acknowledgedOn = host.connections;
       },
       dropped: () => {
         this.dropped += 1;
@@ -290,12 +303,19 @@ export class World {
     this.#bootAfter(gateway, ms);
   }
 
+  /** What makes it fail is no fault of the world. */
+  #boot(machine: { boot(): Promise<void> }): void {
+    machine.boot().catch((error: Error) => {
+      this.failures.push(error.message);
+    });
+  }
+
   #bootAfter(machine: { boot(): Promise<void> }, ms: number): void {
     this.record.strike(machine === this.site ? "site power cut" : "gateway power cut");
     const cut = (this.#cuts.get(machine) ?? 0) + 1;
     this.#cuts.set(machine, cut);
     this.#fate.setTimeout(() => {
-      if (this.#cuts.get(machine) === cut) void machine.boot();
+      if (this.#cuts.get(machine) === cut) this.#boot(machine);
     }, ms);
   }
 }

@@ -1,0 +1,25 @@
+/** The simulation finds the bugs that are planted, each within a stated number of seeds. */
+import { execFile } from "node:child_process";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import { expect, test } from "vitest";
+import { MUTATIONS } from "./mutations.ts";
+
+const run = promisify(execFile);
+
+test.concurrent.each(MUTATIONS)("$name: within $seeds seeds", async ({ name, seeds }) => {
+  const hook = join(import.meta.dirname, "mutate.ts");
+  const child = join(import.meta.dirname, "find.child.ts");
+  const { stdout } = await run(process.execPath, ["--import", hook, child, String(seeds)], {
+    env: { ...process.env, MUTATION: name },
+  });
+  expect(stdout, "no seed failed").toMatch(/^\{"seed":\d+,"how":"/);
+});
+
+test("without a planted bug nothing is found", async () => {
+  const { stdout } = await run(process.execPath, [
+    join(import.meta.dirname, "find.child.ts"),
+    "10",
+  ]);
+  expect(stdout).toBe("");
+});

@@ -1,0 +1,43 @@
+/** Seeds of short scenarios, and what a failing one says. */
+import { expect } from "vitest";
+import { FAULT_KINDS, type FaultKind } from "../../simulator/world/faults.ts";
+import { randomScenario } from "../../simulator/world/random-scenario.ts";
+import { failureText } from "../../simulator/world/report.ts";
+import { shrink } from "../../simulator/world/shrink.ts";
+import { simulate } from "../../simulator/world/simulate.ts";
+
+/** Enough for a failure to be told; the long form goes on. */
+const SHRINK_RUNS = 40;
+
+export class Seeds {
+  readonly #struck = new Set<string>();
+  acknowledged = 0;
+
+  async holds(seed: number): Promise<void> {
+    const result = await simulate(randomScenario(seed));
+    if (!result.ok) {
+      const replay = `npm run test:simulation -- --seed ${seed} --count 1`;
+      expect.fail(failureText(result, await shrink(result, SHRINK_RUNS), replay));
+    }
+    this.acknowledged += result.acknowledged;
+    for (const kind of Object.keys(result.strikes)) this.#struck.add(kind);
+  }
+
+  /** Kinds of faults that have hurt nobody: a link that is down while nobody sends has not. */
+  get missing(): readonly FaultKind[] {
+    return FAULT_KINDS.filter((kind) => !this.#struck.has(STRIKES[kind]));
+  }
+}
+
+const STRIKES: Readonly<Record<FaultKind, string>> = {
+  "link down": "link down",
+  "half open": "half open",
+  "gateway power cut": "gateway power cut",
+  "buffer write errors": "buffer write error",
+  "disk full": "disk full",
+  "clock jump": "clock jump",
+  "log away": "log away",
+  "site power cut": "site power cut",
+  "processors killed": "processors killed",
+  "log write errors": "log write error",
+};
