@@ -2,8 +2,11 @@
  * From a scenario as it is written to the value that runs: defaults filled in, groups counted out, names given, signals made,
  * events applied. What the parts mean together, and cannot, is reported.
  */
+
+import { nameFault } from "../../gateway/mqtt/routes.ts";
 import type { Rule } from "../../rules/rule.ts";
 import type { Report } from "../../rules/yaml-file.ts";
+import { NUMBER_METRIC } from "../device/readings.ts";
 import { makeDevice } from "../kinds.ts";
 import { childSeed, uniformAt } from "../random.ts";
 import { applyEvent, type Changeable, checkEvent } from "./events.ts";
@@ -92,7 +95,7 @@ export function build(
   checkOutages(raw, written, tell);
   for (const [index, { devices = [] }] of raw.gateways.entries()) {
     for (const [at, device] of devices.entries()) {
-      checkDevice(device, under(tell, ["gateways", index, "devices", at]));
+      checkDevice(device, whole.is("numbered"), under(tell, ["gateways", index, "devices", at]));
     }
   }
   for (const [index, event] of (raw.events ?? []).entries()) {
@@ -244,7 +247,7 @@ function behaviourOf(raw: RawDevice): Behaviour {
   };
 }
 
-function checkDevice(device: RawDevice, report: Report): void {
+function checkDevice(device: RawDevice, numbered: boolean, report: Report): void {
   const { kind, metrics, time, clock_off, every, sleep } = device;
   if (kind === undefined && metrics === undefined) {
     report([], 'a group of devices needs "kind", "metrics", or both: what do they measure?');
@@ -263,8 +266,21 @@ function checkDevice(device: RawDevice, report: Report): void {
     );
   }
   for (const [name, metric] of Object.entries(metrics ?? {})) {
+    const wrong = metricNameFault(name, numbered);
+    if (wrong !== undefined) report(["metrics", name], wrong, true);
     checkMetric(metric, under(report, ["metrics", name]));
   }
+}
+
+/** Names that mean something else in a payload. */
+function metricNameFault(name: string, numbered: boolean): string | undefined {
+  if (name === "time" || name === "timestamp") {
+    return `"${name}" in a payload is the reading's time; call the metric otherwise`;
+  }
+  if (name === NUMBER_METRIC && numbered) {
+    return `"${name}" is the number of the reading; call the metric otherwise, or write "numbered: false"`;
+  }
+  return nameFault(name);
 }
 
 /** Wherever there are stretches: one that never comes is a mistake in a digit or a unit. */

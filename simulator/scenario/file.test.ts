@@ -385,6 +385,17 @@ describe("metrics", () => {
     expect(new Set(row(1, "mode"))).toEqual(new Set(["a", "b"]));
   });
 
+  test("names that mean something else in a payload are refused", () => {
+    const metrics = 'metrics: { n: { constant: 1 }, time: { constant: 1 }, "": { constant: 1 } }';
+    expect(faults(withDevice(`name: d, ${metrics}`))).toEqual([
+      'site.yaml:6:31: "n" is the number of the reading; call the metric otherwise, or write "numbered: false"',
+      'site.yaml:6:51: "time" in a payload is the reading\'s time; call the metric otherwise',
+      "site.yaml:6:74: a name is empty",
+    ]);
+    const free = withDevice("name: d, metrics: { n: { constant: 1 } }", "numbered: false\n");
+    expect(faults(free)).toEqual([]);
+  });
+
   test("own metrics stand beside those of the kind, or in their place", () => {
     const text = withDevice(
       "kind: room, metrics: { co2: { constant: 7 }, noise: { constant: 8 } }",

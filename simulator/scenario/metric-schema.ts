@@ -1,6 +1,5 @@
 /** What a scenario may say of a metric: parts that add up to a signal, then the sensor and its faults. */
 import Type, { type Static } from "typebox";
-import { MAX_NAME_LENGTH } from "../../events/limits.ts";
 import { closed, either, quantity, share } from "./fields.ts";
 
 const episodes = (what: string, chance: string) =>
@@ -191,7 +190,6 @@ export type MetricFunction = (timeMs: number) => number | boolean | string | und
 
 export const metricsSchema = Type.Unsafe<Record<string, RawMetric | MetricFunction>>({
   type: "object",
-  propertyNames: { minLength: 1, maxLength: MAX_NAME_LENGTH },
   additionalProperties: either({ code: true }, Type.Unknown(), metricSchema, {}),
   minProperties: 1,
   maxProperties: 100,
