@@ -70,8 +70,10 @@ export interface Arrival extends ArrivedMessage {
   readonly event: JournalEvent<Reading>;
 }
 
-/** Clocks of one machine agree to this, ms, and a message needs as long at most to be in after its last moment. */
+/** How far from the run's time a message may be received that is the run's for certain, ms. */
 const EDGE_MS = 1000;
+/** The same for whatever may be somebody else's: clocks are read to the millisecond, and do not run alike. */
+const NARROW_MS = 20;
 /** Messages of one run reach their gateway within this of each other, ms; what is further off belongs to another run. */
 const SPREAD_MS = 10_000;
 
@@ -86,7 +88,7 @@ export function verifyRun(
   const span = spanOf(ledger, everybody);
   const { gateways } = span;
   const all = everybody.filter(({ gateway }) => gateways.has(gateway));
-  const own = all.filter((one) => span.holds(dataOf(one)));
+  const own = all.filter((one) => span.holds(dataOf(one), span.knows(one)));
   const readings = checkLedger(ledger, own);
   const journal = cloud.journal.filter(({ key }) => gateways.has(key ?? ""));
   const { windows, differences } = judgeWindows(cloud, journal, own);
@@ -125,13 +127,17 @@ function arrivals(journal: readonly JournalRecord[], devices: ReadonlySet<string
 
 /** The time of the run by the gateways' clocks. */
 interface Span {
-  /** ms since 1970. */
-  readonly from: number;
+  /** By whichever clock was first, the devices' or the gateways'; ms since 1970. */
+  readonly beginning: number;
   /** Gateways that took what stands in the ledger. */
   readonly gateways: ReadonlySet<string>;
   isBefore(reading: Stamp): boolean;
-  /** Whether it was received in the run's time; also where the gateway did not know the time. */
-  holds(reading: Stamp): boolean;
+  /**
+   * Whether it was received in the run's time; also where the gateway did not know the time.
+   * @param known it is a message of the ledger for certain, by its time and words
+   */
+  holds(reading: Stamp, known?: boolean): boolean;
+  knows(arrival: Arrival): boolean;
 }
 
 /**
@@ -139,15 +145,22 @@ interface Span {
  * A ledger that was cut off says nothing of what came after its last line.
  */
 function spanOf(ledger: SentLedger, all: readonly Arrival[]): Span {
-  const sentAt = new Map(ledger.messages.map((message) => [words(message), message.at]));
+  const sentAt = new Map<string, number | undefined>();
+  for (const message of ledger.messages) {
+    const key = words(message);
+    // What is alike does not say when it was sent, and without a time of its own it may be another run's.
+    const unique = message.time !== undefined && !sentAt.has(key);
+    sentAt.set(key, unique ? message.at : undefined);
+  }
   const gateways = new Set<string>();
   const delays: number[] = [];
   for (const one of all) {
-    const at = sentAt.get(words(one));
-    if (at === undefined) continue;
+    const key = words(one);
+    if (!sentAt.has(key)) continue;
     gateways.add(one.gateway);
     const { received, clock } = dataOf(one);
-    if (clock !== "unsynced") delays.push(received - at);
+    const at = sentAt.get(key);
+    if (clock !== "unsynced" && at !== undefined) delays.push(received - at);
   }
   // The same recording may have been replayed before: what is meant is what came nearest.
   const nearest = delays.reduce(
@@ -158,14 +171,22 @@ function spanOf(ledger: SentLedger, all: readonly Arrival[]): Span {
     (least, delay) => (delay > nearest - SPREAD_MS ? Math.min(least, delay) : least),
     Number.isFinite(nearest) ? nearest : 0,
   );
-  const from = ledger.from + offset - EDGE_MS;
-  const to = ledger.to + offset + (ledger.complete ? EDGE_MS : 0);
-  const knows = ({ clock }: Stamp) => clock !== "unsynced";
+  const from = ledger.from + offset;
+  const to = ledger.to + offset;
+  // Where the clocks' difference is known, nothing else can have been received before or after.
+  const edge = delays.length > 0 ? NARROW_MS : EDGE_MS;
+  const knowsTime = ({ clock }: Stamp) => clock !== "unsynced";
   return {
-    from,
+    beginning: Math.min(ledger.from, from),
     gateways,
-    isBefore: (reading) => knows(reading) && reading.received < from,
-    holds: (reading) => !knows(reading) || (reading.received >= from && reading.received < to),
+    isBefore: (reading) => knowsTime(reading) && reading.received < from - edge,
+    holds: (reading, known = false) => {
+      if (!knowsTime(reading)) return true;
+      const before = known ? EDGE_MS : edge;
+      const after = known ? EDGE_MS : ledger.complete ? edge : 0;
+      return reading.received >= from - before && reading.received < to + after;
+    },
+    knows: (arrival) => arrival.time !== undefined && sentAt.has(words(arrival)),
   };
 }
 
@@ -237,7 +258,7 @@ function judgeAlerts(
   const carried = new Set<string>();
   for (const [alert, changes] of Map.groupBy(history, ({ alert }) => alert)) {
     const last = changes.filter((change) => earlier.has(keyOf(change))).at(-1);
-    const over = last?.state === "resolved" && last.changed < span.from;
+    const over = last?.state === "resolved" && last.changed < span.beginning;
     if (last && !over) carried.add(alert);
   }
 
