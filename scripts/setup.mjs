@@ -48,7 +48,17 @@ export function install() {
   spawnSync("touch", [marker]);
 }
 
-const sources = ["time", "events", "rules", "stream", "gateway", "cloud", "dashboard", "simulator", "cli"];
+const sources = [
+  "time",
+  "events",
+  "rules",
+  "stream",
+  "gateway",
+  "cloud",
+  "dashboard",
+  "simulator",
+  "cli",
+];
 
 export function build({ force = false } = {}) {
   const ours = sources.map((name) => join(root, name));

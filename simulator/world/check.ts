@@ -10,10 +10,11 @@ import type { StoredRecord } from "../../stream/port.ts";
 import { compareAlerts, expectedAlerts } from "../oracle-alerts.ts";
 import { auditJournal } from "../oracle-audit.ts";
 import { compareDevices, expectedDevices } from "../oracle-devices.ts";
-import { decodeRecord } from "../oracle-journal.ts";
+import { decodeRecord, decodeStatus } from "../oracle-journal.ts";
 import { compareLedger, expectedLedger } from "../oracle-ledger-topic.ts";
+import { compareRejections, expectedRejections } from "../oracle-rejected.ts";
 import { compareKeptRollups, expectedFromJournals } from "../oracle-rollups.ts";
-import { checkSent } from "./check-sent.ts";
+import { sentProblems } from "./check-sent.ts";
 import { checkTimes } from "./check-times.ts";
 import { NAMESPACE, type World } from "./world.ts";
 
@@ -55,7 +56,7 @@ export async function checkWorld(world: World): Promise<RunOutcome> {
   const raw = async (topic: string) =>
     (await readAll(world, topic)).filter(({ key }) => key !== null);
   const events = (await readAll(world, names.events)).map((record) => decodeRecord(record));
-  const statuses = (await raw(names.status)).map((record) => decodeRecord(record));
+  const statuses = (await raw(names.status)).map(decodeStatus);
   const latest = async <T>(topic: string, decode: (record: StoredRecord) => T) => {
     const found: T[] = [];
     for (const record of newestOfKeys(await raw(topic))) {
@@ -73,7 +74,7 @@ export async function checkWorld(world: World): Promise<RunOutcome> {
 
   tell("rest", world.failures);
   tell("time", checkTimes(world, events));
-  tell("sent", checkSent(world.sent, events));
+  tell("sent", sentProblems(world.sent, events));
   const audit = auditJournal(events, statuses, { still: true });
   tell(
     "journal",
@@ -103,6 +104,13 @@ export async function checkWorld(world: World): Promise<RunOutcome> {
     decodeEvent("tidegate.device", value as Uint8Array),
   );
   tell("devices", compareDevices(expectedDevices(events), devices).map(text));
+
+  const rejected = (await readAll(world, names.rejected)).map(({ value }) =>
+    decodeEvent("tidegate.rejected-record", value as Uint8Array),
+  );
+  const refusals = expectedRejections(events, statuses, wanted.refused);
+  const topics = { events: names.events, status: names.status };
+  tell("rejected", compareRejections(refusals, rejected, topics));
 
   const alerts = (await raw(names.alerts)).map(({ value }) =>
     decodeEvent("tidegate.alert", value as Uint8Array),

@@ -7,7 +7,8 @@
  */
 
 import { Device } from "../device/device.ts";
-import type { DeviceRecorder, PublishPacket, SentReading } from "../device/port.ts";
+import type { DeviceRecorder } from "../device/port.ts";
+import type { SentReading, SentWrite } from "../oracle-sent.ts";
 import { childSeed } from "../random.ts";
 import type { DeviceSpec, GatewaySpec, Scenario } from "../scenario/scenario.ts";
 import { Chance } from "./chance.ts";
@@ -28,27 +29,24 @@ export interface WorldOptions {
   readonly drainMs?: number;
 }
 
+/** One PUBLISH of a reading, with what the world knows of it. */
+export interface WorldWrite extends SentWrite {
+  /** ms from the beginning of the run. */
+  readonly at: number;
+  /** The device had its acknowledgement already. */
+  readonly late: boolean;
+}
+
 /** One reading, as its device knows it. */
-export interface SentEntry {
-  readonly reading: SentReading;
-  readonly gateway: string;
-  readonly qos: 0 | 1 | 2;
+export interface SentEntry extends SentReading {
+  /** Counts from 1 within the device. */
+  readonly n: number;
+  readonly writes: WorldWrite[];
   /** Whether the broker keeps the session of its device. */
   readonly persistent: boolean;
-  /** Each writing, in order. */
-  readonly writes: {
-    readonly fresh: boolean;
-    /** The device had its acknowledgement already, on a connection before the one before: who could tell? */
-    readonly needless: boolean;
-    /** The device had its acknowledgement already. */
-    readonly late: boolean;
-    readonly at: number;
-  }[];
   acknowledged: boolean;
   /** ms from the beginning of the run. */
   acknowledgedAt?: number;
-  /** Which connection of its device that was. */
-  acknowledgedOn?: number;
 }
 
 export const NAMESPACE = "sim";
@@ -231,25 +229,35 @@ export class World {
   #recorder(gateway: string, spec: DeviceSpec, host: DeviceHost): DeviceRecorder {
     const entries = new Map<number, SentEntry>();
     const { qos, persistent } = spec;
+    let order = 0;
     return {
-      written: (reading: SentReading, _packet: PublishPacket, fresh: boolean) => {
-        let entry = entries.get(reading.n);
+      written: ({ n, device, time, metrics }, { dup, messageId }, fresh) => {
+        let entry = entries.get(n);
         if (!entry) {
-          entry = { reading, gateway, qos, persistent, writes: [], acknowledged: false };
-          entries.set(reading.n, entry);
+          const writes: WorldWrite[] = [];
+          entry = { n, device, time, metrics, gateway, persistent, writes, acknowledged: false };
+          entries.set(n, entry);
           this.sent.push(entry);
         }
-        const since = host.connections - (entry.acknowledgedOn ?? host.connections);
-        // At QoS 2 the id is free once the exchange is over: what comes under it is new.
-        const needless = entry.acknowledged && (qos === 2 || since > 1);
-        entry.writes.push({ fresh, needless, late: entry.acknowledged, at: this.time.now });
+        order += 1;
+        const { connections: connection } = host;
+        const late = entry.acknowledged;
+        entry.writes.push({
+          connection,
+          order,
+          qos,
+          messageId,
+          dup,
+          fresh,
+          late,
+          at: this.time.now,
+        });
       },
-      acknowledged: (reading: SentReading) => {
-        const entry = entries.get(reading.n);
+      acknowledged: ({ n }) => {
+        const entry = entries.get(n);
         if (!entry || entry.acknowledged) return;
         entry.acknowledged = true;
         entry.acknowledgedAt = this.time.now;
-        entry.acknowledgedOn = host.connections;
       },
       dropped: () => {
         this.dropped += 1;
