@@ -181,6 +181,25 @@ describe("a run over real MQTT, verified", () => {
     return Number(/^tidegate_mqtt_clients (\d+)$/m.exec(metrics)?.[1]);
   }
 
+  test("a scenario that there is not, and flags that do not go with one, are told", async () => {
+    const unknown = await run(["simulate", "cold-chains"]);
+    expect(unknown).toMatchObject({ code: 1, stderr: expect.stringContaining("cold-chain,") });
+    const rate = await run(["simulate", "cold-chain", "--rate", "5"]);
+    expect(rate).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining("--rate: with a scenario, its own file says that"),
+    });
+    const nowhere = await run(["simulate", "cold-chain", "--gateway", "attic=127.0.0.1:1"]);
+    expect(nowhere).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining("the scenario cold-chain has no gateway attic"),
+    });
+    const rules = await run(["simulate", "--print-rules"]);
+    expect(rules).toMatchObject({ code: 1, stderr: expect.stringContaining("needs a scenario") });
+    const { stdout } = await run(["simulate", "--list"]);
+    expect(stdout).toMatch(/^cold-chain +A cold store/m);
+  });
+
   test("Ctrl-C ends it before its time, with all that was sent acknowledged", async () => {
     const args = ["simulate", path("scenario.yaml"), "--duration", "3600", "--seed", "4"];
     const ledger = ["--ledger", path("stopped.ndjson")];
