@@ -46,7 +46,6 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   kafkajs: ["stream/kafka/"],
   fastify: ["gateway/http.ts", "dashboard/", "cli/"],
   "@fastify/static": ["dashboard/"],
-  "memory-level": ["simulator/world/"],
   mqtt: ["simulator/"],
   "mqtt-packet": [],
   preact: ["dashboard/web/"],

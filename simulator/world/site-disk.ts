@@ -4,26 +4,17 @@
  *
  * The log's own code runs over it; only LevelDB is not itself. What that does is for tests of real processes.
  */
-import { MemoryLevel } from "memory-level";
 import type { Level } from "../../stream/embedded/database.ts";
 import { pause } from "../../time/timers.ts";
 import type { Chance } from "./chance.ts";
+import { MemoryDatabase, type Operation, type Range } from "./memory-database.ts";
 import type { RunRecord } from "./record.ts";
 import type { Scope } from "./virtual-time.ts";
-
-type Tree = MemoryLevel<Buffer, Buffer>;
-type Operation =
-  | { readonly type: "put"; readonly key: Buffer; readonly value: Buffer }
-  | { readonly type: "del"; readonly key: Buffer };
 
 const SYNC_MS = { least: 1, most: 15 };
 
 export class SiteDisk {
-  readonly #tree: Tree = new MemoryLevel({
-    keyEncoding: "buffer",
-    valueEncoding: "buffer",
-    storeEncoding: "buffer",
-  });
+  readonly #data = new MemoryDatabase();
   failsWrites = false;
   readonly #chance: Chance;
   readonly #record: RunRecord;
@@ -35,17 +26,16 @@ export class SiteDisk {
 
   /** As one process opens it. */
   async open(timers: Scope): Promise<Level> {
-    await this.#tree.open();
     await this.#sync(timers);
-    const tree = this.#tree;
+    const data = this.#data;
     const handle = {
-      get: (key: Buffer) => tree.get(key),
-      getSync: (key: Buffer) => tree.getSync(key),
-      getMany: (keys: Buffer[]) => tree.getMany(keys),
+      get: async (key: Buffer) => data.get(key),
+      getSync: (key: Buffer) => data.get(key),
+      getMany: async (keys: Buffer[]) => keys.map((key) => data.get(key)),
       put: async (key: Buffer, value: Buffer) =>
         await this.#write(timers, [{ type: "put", key, value }]),
-      iterator: (options: object) => tree.iterator(options),
-      keys: (options: object) => tree.keys(options),
+      iterator: (range: Range) => data.scan(range, (key, value) => [key, value]),
+      keys: (range: Range) => data.scan(range, (key) => key),
       batch: () => this.#batch(timers),
       compactRange: async () => {},
       close: async () => {},
@@ -73,7 +63,7 @@ export class SiteDisk {
     const early = this.#chance.happens(0.5);
     if (!early) await this.#sync(timers);
     const fails = this.failsWrites;
-    if (!fails || this.#chance.happens(0.3)) await this.#tree.batch(operations as never[]);
+    if (!fails || this.#chance.happens(0.3)) this.#data.apply(operations);
     if (early) await this.#sync(timers);
     if (!fails) return;
     this.#record.strike("log write error");

@@ -59,15 +59,19 @@ export class SortedKeys {
 
   /** Keys that start with the prefix, in order. The set must not change meanwhile. */
   *startingWith(prefix: string): Iterable<string> {
-    let at = this.#runOf(prefix);
-    let i = lowerBound(this.#runs[at] as string[], prefix);
+    for (const key of this.from(prefix)) {
+      if (!key.startsWith(prefix)) return;
+      yield key;
+    }
+  }
+
+  /** Keys from this one on, in order. The set must not change meanwhile. */
+  *from(least: string): Iterable<string> {
+    let at = this.#runOf(least);
+    let i = lowerBound(this.#runs[at] as string[], least);
     for (; at < this.#runs.length; at++, i = 0) {
       const run = this.#runs[at] as string[];
-      for (; i < run.length; i++) {
-        const key = run[i] as string;
-        if (!key.startsWith(prefix)) return;
-        yield key;
-      }
+      for (; i < run.length; i++) yield run[i] as string;
     }
   }
 }
