@@ -1,8 +1,15 @@
+import { join } from "node:path";
 import { defineConfig } from "vitest/config";
 
 export default defineConfig({
+  // What the examples import by the package's name.
+  resolve: {
+    alias: { "tidegate/simulator": join(import.meta.dirname, "simulator", "simulator.ts") },
+  },
   test: {
-    include: ["{events,rules,stream,gateway,cloud,dashboard,simulator,cli,test}/**/*.test.ts"],
+    include: [
+      "{time,events,rules,stream,gateway,cloud,dashboard,simulator,cli,test,examples}/**/*.test.ts",
+    ],
     exclude: ["node_modules/**", "dist/**"],
     testTimeout: 60_000,
     hookTimeout: 60_000,

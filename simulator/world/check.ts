@@ -112,9 +112,7 @@ export async function checkWorld(world: World): Promise<RunOutcome> {
   const topics = { events: names.events, status: names.status };
   tell("rejected", compareRejections(refusals, rejected, topics));
 
-  const alerts = (await raw(names.alerts)).map(({ value }) =>
-    decodeEvent("tidegate.alert", value as Uint8Array),
-  );
+  const alerts = await alertsSoFar(world);
   const states = await latest(names.alertState, ({ value }) =>
     decodeEvent("tidegate.alert", value as Uint8Array),
   );
@@ -135,6 +133,12 @@ function text(difference: object): string {
 
 function newestOfKeys(records: readonly StoredRecord[]): Iterable<StoredRecord> {
   return new Map(records.map((record) => [record.key, record])).values();
+}
+
+/** Every change of an alert so far, in the order of the log. */
+export async function alertsSoFar(world: World): Promise<readonly Alert[]> {
+  const records = await readAll(world, topicNames(NAMESPACE).alerts);
+  return records.map(({ value }) => decodeEvent("tidegate.alert", value as Uint8Array));
 }
 
 /** Reading takes virtual time: nothing moves while nobody turns the clock. */

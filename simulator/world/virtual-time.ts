@@ -2,14 +2,17 @@
  * Virtual time: timers that are due one after another, as fast as the machine goes. A day takes seconds, nothing depends on
  * the wall clock, and the same timers in the same order make the same run.
  *
- * Between two timers everything that the one before has set going runs to its end: the promises and ticks of the real event
- * loop, of which one turn is waited for. So the code that runs here must wait for nothing but these timers: a real file
+ * Between two timers everything that the one before has set going runs to its end: promises, and what is due for the next
+ * tick. So the code that runs here must wait for nothing but these timers: a real file
  * or socket would come at its own time.
  *
  * Each process of the world has timers of its own (scope()), which end with it: what it had under way never goes on.
  */
 import assert from "node:assert/strict";
 import type { Timer, Timers } from "../../time/timers.ts";
+
+/** Turns between two of the real event loop: some ms. */
+const TURNS_A_BREATH = 500;
 
 interface Due {
   at: number;
@@ -92,6 +95,7 @@ export class VirtualTime {
         this.#push(next);
       }
       await settled();
+      if (this.turns % TURNS_A_BREATH === 0) await aBreath();
     }
     this.now = Math.max(this.now, moment);
   }
@@ -141,7 +145,16 @@ function before(one: Due, other: Due): boolean {
   return one.at < other.at || (one.at === other.at && one.order < other.order);
 }
 
-/** One turn of the real event loop: all promises that can settle have. */
-function settled(): Promise<void> {
+/**
+ * All promises that can settle have. Node runs what is due for the next tick only once no promise has anything left to do; a
+ * second one is for ticks that these have asked for.
+ */
+async function settled(): Promise<void> {
+  await new Promise<void>((resolve) => process.nextTick(resolve));
+  await new Promise<void>((resolve) => process.nextTick(resolve));
+}
+
+/** The real world's turn: its timers, its signals, whoever shows how far it is. */
+function aBreath(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));
 }

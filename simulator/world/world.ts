@@ -6,6 +6,7 @@
  * played is what they stand on: disks, clocks, network, radio, power. LevelDB, aedes and Kafka are not here.
  */
 
+import type { MetricValue } from "../../events/schema.ts";
 import { Device } from "../device/device.ts";
 import type { DeviceRecorder } from "../device/port.ts";
 import type { SentReading, SentWrite } from "../oracle-sent.ts";
@@ -50,6 +51,8 @@ export interface SentEntry extends SentReading {
 }
 
 export const NAMESPACE = "sim";
+/** Hours of gateways from which on they tell of themselves once a minute, and not every ten seconds as by default. */
+const LONG_MS = 6 * 3_600_000;
 const PARTITIONS = 3;
 /** Nothing expires in a run. */
 const KEEP_DAYS = 3650;
@@ -77,6 +80,8 @@ export class World {
   dropped = 0;
   /** What made a machine fail to start, in words. */
   readonly failures: string[] = [];
+  /** What somebody has a sensor say, by device and metric, in the place of what it measures. */
+  readonly #held = new Map<string, MetricValue>();
   readonly #links: readonly Link[];
   readonly #faults: readonly Fault[];
   readonly #drainMs: number;
@@ -95,6 +100,7 @@ export class World {
     this.record = new RunRecord(() => time.now);
     const { record } = this;
     this.#fate = time.scope();
+    const beat = durationMs * scenario.gateways.length > LONG_MS ? 60_000 : 10_000;
     this.#faults = options.faults ?? faultsOf(scenario);
     this.#drainMs = options.drainMs ?? DRAIN_MS;
     this.site = new Site({
@@ -124,13 +130,14 @@ export class World {
           ...{ spec, time, start, record, door: this.site, namespace: NAMESPACE },
           chance: new Chance(seed, `gateway ${partOf(spec, at)}`),
           link: this.#links[at] as Link,
-          heartbeatMs: options.heartbeatMs ?? 10_000,
-          statusMs: options.statusMs ?? 10_000,
+          heartbeatMs: options.heartbeatMs ?? beat,
+          statusMs: options.statusMs ?? beat,
           clockWaitMs: CLOCK_WAIT_MS,
         }),
     );
     this.devices = this.gateways.flatMap((gateway) =>
-      gateway.spec.devices.map((spec): PlacedDevice => {
+      gateway.spec.devices.map((plan): PlacedDevice => {
+        const spec = this.#holdable(plan);
         const chance = new Chance(seed, `${spec.name} radio`);
         const host = new DeviceHost({ name: spec.name, gateway, time, start, chance, record });
         const recorder = this.#recorder(gateway.name, spec, host);
@@ -158,6 +165,26 @@ export class World {
     }
     for (const { device } of this.devices) this.#fate.setTimeout(() => device.start(), 0);
     await this.time.runUntil(0);
+  }
+
+  /** Begins now, besides what the scenario has. */
+  inject(fault: Omit<Fault, "at">): void {
+    this.#begin({ ...fault, at: this.time.now });
+  }
+
+  /** The sensor says this from now on; undefined lets it measure again. */
+  hold(device: string, metric: string, value: MetricValue | undefined): void {
+    const key = `${device} ${metric}`;
+    if (value === undefined) this.#held.delete(key);
+    else this.#held.set(key, value);
+  }
+
+  #holdable(spec: DeviceSpec): DeviceSpec {
+    const metrics = Object.entries(spec.metrics).map(([name, { unit, at }]) => {
+      const key = `${spec.name} ${name}`;
+      return [name, { unit, at: (time: number) => this.#held.get(key) ?? at(time) }] as const;
+    });
+    return { ...spec, metrics: Object.fromEntries(metrics) };
   }
 
   /** ms from the beginning of the run. */
