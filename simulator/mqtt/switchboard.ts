@@ -22,8 +22,12 @@ export interface SwitchboardOptions {
   readonly now?: (() => number) | undefined;
 }
 
-/** Fewer than the 511 of a listen backlog: other clients want to come in too. */
-export const MAX_PENDING = 400;
+/**
+ * Node's event loop lets one connection in each turn, and a busy gateway has ten turns a second. More than it can let in
+ * until they lose patience would be given up while they wait; then it spends its turns on those that are gone already, and
+ * nobody gets in any more.
+ */
+export const MAX_PENDING = 32;
 const SCRATCH_BYTES = 16 * 1024;
 
 export class Switchboard {
