@@ -15,7 +15,7 @@ import type {
   Tail,
 } from "../../stream/port.ts";
 import { EventLogError } from "../../stream/port.ts";
-import { pause, type Timers } from "../../time/timers.ts";
+import type { Timer, Timers } from "../../time/timers.ts";
 import type { Link } from "./network.ts";
 
 /** What the site does with a request; `done` is called once it is on the site's disk, or never. */
@@ -36,8 +36,6 @@ export interface RemoteLogOptions {
 const ANSWER_MS = 10_000;
 /** And a status is given up: the next one says the same better. */
 const STATUS_MS = 15_000;
-/** An error of its own for each answer would cost more than the answer. */
-const OVER = new Error("answered");
 
 export class RemoteLog implements EventLog {
   readonly kind = "embedded";
@@ -127,24 +125,23 @@ class RemoteSink implements Sink {
     const { producer, door, link, timers } = this.#options;
     const { signal } = this.#stopping;
     const number = this.#number;
-    let answered = false;
-    const { promise, resolve } = Promise.withResolvers<void>();
-    const onAnswer = () => {
-      answered = true;
-      resolve();
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    let late: Timer | undefined;
+    const request = () => {
+      link.request(() => door.produce(producer, number, batch, () => link.answer(resolve)));
+      late = timers.setTimeout(() => {
+        this.#retries += 1;
+        this.#state = "waiting";
+        request();
+      }, ANSWER_MS);
     };
-    while (!answered) {
-      this.#state = "sending";
-      link.request(() => door.produce(producer, number, batch, () => link.answer(onAnswer)));
-      const patience = new AbortController();
-      const given = AbortSignal.any([signal, patience.signal]);
-      const late = pause(timers, ANSWER_MS, given).catch(() => undefined);
-      await Promise.race([promise, late]);
-      patience.abort(OVER);
-      signal.throwIfAborted();
-      if (answered) break;
-      this.#retries += 1;
-      this.#state = "waiting";
-    }
+    const onAbort = () => reject(signal.reason);
+    signal.addEventListener("abort", onAbort, { once: true });
+    this.#state = "sending";
+    request();
+    await promise.finally(() => {
+      timers.clear(late);
+      signal.removeEventListener("abort", onAbort);
+    });
   }
 }
