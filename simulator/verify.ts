@@ -154,10 +154,12 @@ function spanOf(ledger: SentLedger, all: readonly Arrival[]): Span {
   }
   const gateways = new Set<string>();
   const delays: number[] = [];
+  const certain = new Set<Arrival>();
   for (const one of all) {
     const key = words(one);
     if (!sentAt.has(key)) continue;
     gateways.add(one.gateway);
+    if (one.time !== undefined) certain.add(one);
     const { received, clock } = dataOf(one);
     const at = sentAt.get(key);
     if (clock !== "unsynced" && at !== undefined) delays.push(received - at);
@@ -186,12 +188,15 @@ function spanOf(ledger: SentLedger, all: readonly Arrival[]): Span {
       const after = known ? EDGE_MS : ledger.complete ? edge : 0;
       return reading.received >= from - before && reading.received < to + after;
     },
-    knows: (arrival) => arrival.time !== undefined && sentAt.has(words(arrival)),
+    knows: (arrival) => certain.has(arrival),
   };
 }
 
+/** What a message is known by. Names are sorted, because a sender and the log may have them in another order. */
 function words({ device, time, metrics }: Pick<ArrivedMessage, "device" | "time" | "metrics">) {
-  return JSON.stringify([device, time, Object.entries(metrics).sort()]);
+  let text = `${device} ${time}`;
+  for (const name of Object.keys(metrics).sort()) text += ` ${name} ${metrics[name]}`;
+  return text;
 }
 
 function dataOf({ event }: Arrival): Reading {
