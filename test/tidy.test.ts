@@ -46,7 +46,7 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   kafkajs: ["stream/kafka/"],
   fastify: ["gateway/http.ts", "dashboard/", "cli/"],
   "@fastify/static": ["dashboard/"],
-  mqtt: ["simulator/"],
+  mqtt: [],
   "mqtt-packet": [],
   preact: ["dashboard/web/"],
   uplot: ["dashboard/web/"],

@@ -6,7 +6,7 @@
  * topics. It asks about those in `authorizePublish`, the only hook that runs before its acknowledgement, so their turn is
  * waited for there; an error there closes the connection, which is all that MQTT 3.1.1 has for "no".
  */
-import { createServer, type Server, type Socket } from "node:net";
+import type { Socket } from "node:net";
 import {
   Aedes,
   type AedesOptions,
@@ -22,6 +22,7 @@ import { DurableNotes } from "./durable-notes.ts";
 import { Handshakes } from "./handshakes.ts";
 import { Ingest } from "./ingest.ts";
 import type { Intake } from "./intake.ts";
+import { Listeners } from "./listeners.ts";
 import { type AedesPersistence, keepSessions } from "./persistence.ts";
 import { Publish } from "./publish.ts";
 import { PublishRights } from "./publish-rights.ts";
@@ -92,7 +93,7 @@ export class Broker implements ConnectionHost {
   readonly maxPacketBytes: number;
   readonly maxConnectBytes = MAX_CONNECT_BYTES;
   #aedes: Aedes | undefined;
-  #server: Server | undefined;
+  #listeners: Listeners | undefined;
   readonly #sockets = new Set<Socket>();
   #clientErrors = 0;
   #packetsTooLarge = 0;
@@ -142,7 +143,11 @@ export class Broker implements ConnectionHost {
       // A clean session ends with its connection, and what was open in it.
       else this.#handshakes.clear(client.id);
     });
-    const server = createServer({ noDelay: true, allowHalfOpen: true }, (socket) => {
+    const listeners = new Listeners((socket) => {
+      if (this.#sockets.size >= this.#options.maxClients) {
+        socket.destroy();
+        return;
+      }
       this.#sockets.add(socket);
       socket.on("close", () => this.#sockets.delete(socket));
       const connection = new Connection(socket, this);
@@ -152,26 +157,25 @@ export class Broker implements ConnectionHost {
       );
       aedes.handle(connection);
     });
-    server.maxConnections = this.#options.maxClients;
     try {
-      await listen(server, this.#options.host, this.#options.port);
+      await listeners.listen(this.#options.host, this.#options.port);
     } catch (error) {
       await this.#close(aedes);
       this.#aedes = undefined;
       throw listenError(error as NodeJS.ErrnoException, "MQTT", "--mqtt-port", this.#options);
     }
-    this.#server = server;
+    this.#listeners = listeners;
   }
 
   /** Closes the listener and all connections; what was not acknowledged by then will be sent again. */
   async stop(): Promise<void> {
     const aedes = this.#aedes;
-    const server = this.#server;
+    const listeners = this.#listeners;
     this.#aedes = undefined;
-    this.#server = undefined;
+    this.#listeners = undefined;
     this.#notes.stop();
-    if (!aedes || !server) return;
-    const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+    if (!aedes || !listeners) return;
+    const closed = listeners.close();
     await this.#close(aedes);
     for (const socket of this.#sockets) socket.destroy();
     await closed;
@@ -179,13 +183,12 @@ export class Broker implements ConnectionHost {
 
   /** Whether devices can connect. */
   get listening(): boolean {
-    return this.#server !== undefined;
+    return this.#listeners !== undefined;
   }
 
   /** The port that it listens on. */
   get port(): number {
-    const address = this.#server?.address();
-    return address && typeof address === "object" ? address.port : this.#options.port;
+    return this.#listeners?.port ?? this.#options.port;
   }
 
   stats(): BrokerStats {
@@ -346,16 +349,6 @@ interface AedesClients {
 
 function connectionOf(client: Client): Connection | undefined {
   return client.conn instanceof Connection ? client.conn : undefined;
-}
-
-async function listen(server: Server, host: string, port: number): Promise<void> {
-  await new Promise<void>((resolve, reject) => {
-    server.once("error", reject);
-    server.listen(port, host, () => {
-      server.off("error", reject);
-      resolve();
-    });
-  });
 }
 
 /** One line on why the port cannot be had and what to do. */
