@@ -406,3 +406,13 @@ describe("damage to the files of a buffer", () => {
     expect(judge(acknowledged, events).declared).toBeLessThanOrEqual(1);
   });
 });
+
+test("[DAMAGE-7] a table that a compaction had begun when the store was closed is no damage", async () => {
+  const { root, epoch, acknowledged } = await used();
+  // LevelDB leaves such a file behind, and deletes it unread at the next opening.
+  const [table] = readdirSync(join(root, "buffer")).filter((name) => name.endsWith(".ldb"));
+  const whole = await readFile(join(root, "buffer", table ?? ""));
+  await writeFile(join(root, "buffer", "999999.ldb"), whole.subarray(0, whole.length / 2));
+  expect(await survive(root, acknowledged)).toMatchObject({ declared: 0, epoch });
+  expect(existsSync(join(root, "buffer", "999999.ldb"))).toBe(false);
+});

@@ -1,7 +1,7 @@
 /**
- * What number LevelDB will give to the next file of a store, from its MANIFEST. Pure.
+ * What a store's MANIFEST says: which tables are its, and what number LevelDB will give to the next file. Pure.
  *
- * It matters because LevelDB writes a file anew without asking whether one of that name is there. After a MANIFEST that
+ * The number matters because LevelDB writes a file anew without asking whether one of that name is there. After a MANIFEST that
  * lost its end, that is a table full of readings. So a table may only be secured by a hard link if no file of its
  * number can be made again.
  *
@@ -23,8 +23,28 @@ export function nextFileNumber(manifest: Uint8Array): number {
   return next;
 }
 
-/** The records before the first that is not intact: more LevelDB does not read either. */
-function* intactRecords(log: Buffer): Generator<Buffer> {
+/**
+ * The numbers of the tables that are the store's. Others are what a compaction had begun when the store was closed or killed:
+ * LevelDB deletes them unread.
+ * @returns undefined where not all of the MANIFEST can be read
+ */
+export function liveTables(manifest: Uint8Array): ReadonlySet<number> | undefined {
+  const live = new Set<number>();
+  const records = intactRecords(viewOf(manifest));
+  for (let next = records.next(); ; next = records.next()) {
+    if (next.done) return next.value ? live : undefined;
+    for (const [tag, numbers] of fieldsOf(next.value)) {
+      if (tag === NEW_FILE) live.add(numbers[1] ?? 0);
+      if (tag === DELETED_FILE) live.delete(numbers[1] ?? 0);
+    }
+  }
+}
+
+/**
+ * The records before the first that is not intact: more LevelDB does not read either.
+ * @returns whether that was all of it
+ */
+function* intactRecords(log: Buffer): Generator<Buffer, boolean> {
   let parts: Buffer[] = [];
   for (let block = 0; block < log.length; block += BLOCK_BYTES) {
     const end = Math.min(block + BLOCK_BYTES, log.length);
@@ -32,15 +52,16 @@ function* intactRecords(log: Buffer): Generator<Buffer> {
       const length = log.readUInt16LE(at + 4);
       const type = log[at + 6] as number;
       const content = at + RECORD_HEADER_BYTES;
-      if (type < FULL || type > LAST || content + length > end) return;
+      if (type < FULL || type > LAST || content + length > end) return false;
       const crc = crc32c(log, at + 6, content + length);
-      if (unmasked(log.readUInt32LE(at)) !== crc) return;
+      if (unmasked(log.readUInt32LE(at)) !== crc) return false;
       if (type === FULL || type === FIRST) parts = [];
       parts.push(log.subarray(content, content + length));
       if (type === FULL || type === LAST) yield Buffer.concat(parts);
       at = content + length;
     }
   }
+  return true;
 }
 
 /** A field of an edit: its tag, then numbers and strings by the tag. */
@@ -55,20 +76,29 @@ const FIELDS: Readonly<Record<number, string>> = {
   9: "n", // previous log number
 };
 const NEXT_FILE = 3;
+const DELETED_FILE = 6;
+const NEW_FILE = 7;
 
 function nextFileOf(edit: Buffer): number | undefined {
   let next: number | undefined;
+  for (const [tag, numbers] of fieldsOf(edit)) if (tag === NEXT_FILE) next = numbers[0];
+  return next;
+}
+
+/** The fields of an edit that can be read: the tag, and the numbers in it. */
+function* fieldsOf(edit: Buffer): Generator<readonly [tag: number, numbers: readonly number[]]> {
   for (let at = 0; at < edit.length; ) {
     const tag = varint(edit, at);
     const fields = tag && FIELDS[tag.value];
-    if (!tag || !fields) return next;
+    if (!tag || !fields) return;
     at = tag.end;
+    const numbers: number[] = [];
     for (const field of fields) {
       const number = varint(edit, at, 63);
-      if (!number) return next;
-      if (tag.value === NEXT_FILE) next = number.value;
+      if (!number) return;
+      numbers.push(number.value);
       at = number.end + (field === "s" ? number.value : 0);
     }
+    yield [tag.value, numbers];
   }
-  return next;
 }

@@ -59,7 +59,7 @@ export class SimulatedStorage extends MemoryStorage {
     if (disk.isFull) {
       record.strike("disk full");
       this.failures.push("lost");
-    } else if (disk.failsWrites) {
+    } else if (disk.failsWrites && chance.happens(0.4)) {
       record.strike("buffer write error");
       this.failures.push(chance.of(["lost", "kept", "torn"]));
     }

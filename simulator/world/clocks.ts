@@ -17,7 +17,7 @@ export interface WallClockOptions {
 }
 
 /** A time service puts a jump right after so long, ms, and then renews its mark. */
-const CORRECTED_AFTER_MS = 10 * 60_000;
+const CORRECTED_AFTER_MS = 60_000;
 const MARK_EVERY_MS = 64_000;
 
 export class WallClock {

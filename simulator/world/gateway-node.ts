@@ -37,8 +37,9 @@ export interface GatewayNodeOptions {
   readonly clockWaitMs: number;
 }
 
-/** The forwarder's batches: small ones, so that there are many. */
-const BATCH = { batchEvents: 500, batchBytes: 512 * 1024 };
+/** The forwarder's batches: also small ones, so that backlogs are cut into many. */
+const BATCH_EVENTS = [10, 60, 500];
+const BATCH_BYTES = 512 * 1024;
 const MAX_PAYLOAD_BYTES = 64 * 1024;
 const FLOOR_BYTES = 128 * 1024 ** 2;
 
@@ -116,7 +117,9 @@ export class GatewayNode {
     const log = new RemoteLog({ producer, door, link, timers: scope });
     const gateway = name as GatewayId;
     const forwarder = new Forwarder({
-      ...{ buffer, log, logger, timers: scope, clock: watch, ...BATCH },
+      ...{ buffer, log, logger, timers: scope, clock: watch },
+      batchEvents: chance.of(BATCH_EVENTS),
+      batchBytes: BATCH_BYTES,
       journal: { gateway, topic: topicNames(namespace).events },
     });
     const room = new RoomWatch({

@@ -186,6 +186,8 @@ const RULES: readonly Rule[] = [
   {
     ...RULE,
     name: "cold",
+    device: "*-d1",
+    gateway: "g1",
     when: { direction: "below", threshold: -5 },
     forMs: 20_000,
     freshnessMs: 5000,

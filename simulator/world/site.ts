@@ -72,6 +72,10 @@ export class Site implements SiteDoor {
   /** What Kafka keeps with the data: the last batch of each producer. */
   readonly #lastNumbers = new Map<string, number>();
   #running: Running | undefined;
+  /** Of the process that starts or runs: it ends with the power. */
+  #process: Scope | undefined;
+  /** One after another. */
+  #kills: Promise<void> = Promise.resolve();
   #boots = 0;
   /** Nobody reaches it. */
   isAway = false;
@@ -98,6 +102,7 @@ export class Site implements SiteDoor {
   async boot(): Promise<void> {
     const { time, chance, record, start } = this.#options;
     const scope = time.scope();
+    this.#process = scope;
     this.#boots += 1;
     const boot = this.#boots;
     const log = new EmbeddedEventLog({
@@ -121,12 +126,18 @@ export class Site implements SiteDoor {
 
   powerCut(): void {
     this.#boots += 1;
-    this.#running?.scope.end();
+    this.#kills = Promise.resolve();
+    this.#process?.end();
+    this.#process = undefined;
     this.#running = undefined;
   }
 
   /** They go on in another process, which has nothing but what was committed. */
-  async killProcessors(): Promise<void> {
+  killProcessors(): void {
+    this.#kills = this.#kills.then(() => this.#moveProcessors());
+  }
+
+  async #moveProcessors(): Promise<void> {
     const running = this.#running;
     if (!running) return;
     const { cloud, log, scope } = running;

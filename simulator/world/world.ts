@@ -209,10 +209,17 @@ export class World {
     await this.time.runUntil(this.time.now + 10_000);
     const caughtUp = this.site.cloud?.caughtUp();
     let done = false;
-    void caughtUp?.then(() => {
-      done = true;
-    });
+    let failed: string | undefined;
+    caughtUp?.then(
+      () => {
+        done = true;
+      },
+      (error: Error) => {
+        failed = `the processors failed: ${error.message}`;
+      },
+    );
     while (!done) {
+      if (failed !== undefined) return failed;
       if (this.time.now >= until) return "the processors do not catch up";
       await this.time.runUntil(this.time.now + LOOK_MS);
     }
@@ -299,7 +306,7 @@ export class World {
     this.record.note(who, `${kind}${lastsMs > 0 ? ` for ${Math.round(lastsMs)} ms` : ""}`);
     const gateway = at === undefined ? undefined : this.gateways[at];
     if (kind === "clock jump") gateway?.clock.jump(fault.byMs ?? 0);
-    else if (kind === "processors killed") void this.site.killProcessors();
+    else if (kind === "processors killed") this.site.killProcessors();
     else if (kind === "site power cut") {
       this.site.powerCut();
       this.#bootAfter(this.site, Math.max(BOOT_MS, lastsMs));

@@ -21,8 +21,16 @@ process.on("SIGTERM", () => {
   stopped = true;
 });
 
+let now = first;
+process.on("unhandledRejection", (error) => {
+  const failure = `seed ${now} ended in an error that nobody waits for: ${(error as Error).stack}\n\nAgain: npm run test:simulation -- --seed ${now} --count 1`;
+  console.log(JSON.stringify({ seed: now, acknowledged: 0, strikes: {}, hours: 0, failure }));
+  process.exit(1);
+});
+
 for (let at = 0; at < count && !stopped; at += 1) {
   const seed = first + at * stride;
+  now = seed;
   console.log(JSON.stringify(await lineOf(seed)));
 }
 

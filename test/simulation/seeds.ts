@@ -24,10 +24,14 @@ export class Seeds {
   }
 
   /** Kinds of faults that have hurt nobody: a link that is down while nobody sends has not. */
-  get missing(): readonly FaultKind[] {
-    return FAULT_KINDS.filter((kind) => !this.#struck.has(STRIKES[kind]));
+  get missing(): readonly string[] {
+    const wanted = [...FAULT_KINDS.map((kind) => STRIKES[kind]), ...BESIDE];
+    return wanted.filter((strike) => !this.#struck.has(strike));
   }
 }
+
+/** What strikes without being planned one by one. */
+const BESIDE = ["mark write error", "message lost", "message twice", "connection broken"];
 
 const STRIKES: Readonly<Record<FaultKind, string>> = {
   "link down": "link down",
