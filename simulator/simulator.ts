@@ -11,6 +11,7 @@ import { type FleetResult, LiveFleet } from "./live-fleet.ts";
 import type { Overrides } from "./scenario/build.ts";
 import { type FleetDefinition, type FleetPlan, fleet as plan } from "./scenario/fleet.ts";
 import { faultsOf, faultText } from "./world/faults.ts";
+import { clockText } from "./world/record.ts";
 import { timelineText } from "./world/report.ts";
 
 export type { FleetAlert, FleetResult, GatewayFault, LiveFleet, SiteFault } from "./live-fleet.ts";
@@ -40,14 +41,30 @@ export function fleet(definition: FleetDefinition | string): Fleet {
   return { ...made, start, run: async (overrides) => await (await start(overrides)).finish() };
 }
 
-/** For the message of a test that fails: what was planned to go wrong, what happened, and what is not as it must be. */
-export function story({ scenario, problems, timeline }: FleetResult): string {
+/**
+ * For the message of a test that fails: what is not as it must be, what came of the rules, what was planned to go wrong, and
+ * what happened.
+ */
+export function story({ scenario, problems, warnings, alerts, timeline }: FleetResult): string {
+  const faults = faultsOf(scenario).map((fault) => `  ${faultText(fault, scenario)}`);
+  const told = alerts.map(
+    ({ at, device, rule, state, value, historical }) =>
+      `  ${clockText(at)} ${rule} ${state}: ${device} ${value}${historical ? " (historical)" : ""}`,
+  );
+  // A status that finds no way is one line for each of thousands, and hurts nobody.
+  const happened = timeline.filter(({ what }) => !what.startsWith("warn: status not sent"));
   return [
     `${scenario.name}, seed ${scenario.seed}`,
     ...problems.map(({ check, message }) => `  ${check}: ${message}`),
-    "planned to go wrong:",
-    ...faultsOf(scenario).map((fault) => `  ${faultText(fault, scenario)}`),
+    ...warnings.map((warning) => `  warning: ${warning}`),
+    `alerts: ${told.length === 0 ? "none" : ""}`,
+    ...told.slice(0, MOST_ALERTS),
+    ...(told.length > MOST_ALERTS ? [`  and ${told.length - MOST_ALERTS} more`] : []),
+    ...(faults.length > 0 ? ["planned to go wrong:", ...faults] : []),
     "what happened:",
-    ...timelineText(timeline),
+    ...timelineText(happened),
+    "",
   ].join("\n");
 }
+
+const MOST_ALERTS = 40;

@@ -14,6 +14,7 @@ import { decodeRecord, decodeStatus } from "../oracle-journal.ts";
 import { compareLedger, expectedLedger } from "../oracle-ledger-topic.ts";
 import { compareRejections, expectedRejections } from "../oracle-rejected.ts";
 import { compareKeptRollups, expectedFromJournals } from "../oracle-rollups.ts";
+import { idleRules } from "./check-rules.ts";
 import { sentProblems } from "./check-sent.ts";
 import { checkTimes } from "./check-times.ts";
 import { NAMESPACE, type World } from "./world.ts";
@@ -39,6 +40,8 @@ export interface Problem {
 /** What the log holds in the end. */
 export interface RunOutcome {
   readonly problems: readonly Problem[];
+  /** Rules that no number of any reading was ever held against: they cannot fire, whatever happens. */
+  readonly warnings: readonly string[];
   readonly events: number;
   /** Every change, in the order of the log. */
   readonly alerts: readonly Alert[];
@@ -124,7 +127,8 @@ export async function checkWorld(world: World): Promise<RunOutcome> {
       if (state !== "running") tell("rest", [`${name} is ${state}: ${lastError}`]);
     }
   }
-  return { problems, events: events.length, alerts, rollups, devices };
+  const warnings = idleRules(world.scenario.rules, events);
+  return { problems, warnings, events: events.length, alerts, rollups, devices };
 }
 
 function text(difference: object): string {

@@ -5,6 +5,7 @@
 import { childSeed } from "../random.ts";
 import { stretchesOf } from "../scenario/outages.core.ts";
 import type { Outages, Scenario } from "../scenario/scenario.ts";
+import { clockText } from "./record.ts";
 
 export const FAULT_KINDS = [
   "link down",
@@ -62,6 +63,6 @@ export function faultsOf(scenario: Scenario): readonly Fault[] {
 export function faultText(fault: Fault, scenario: Scenario): string {
   const { kind, gateway, at, lastsMs, byMs } = fault;
   const who = gateway === undefined ? "site" : (scenario.gateways[gateway]?.name ?? "?");
-  const how = byMs === undefined ? `for ${Math.round(lastsMs)} ms` : `by ${byMs} ms`;
-  return `${kind}, ${who}, at ${Math.round(at)} ms ${how}`;
+  const how = byMs === undefined ? `for ${clockText(lastsMs)}` : `by ${byMs} ms`;
+  return `${kind}, ${who}, at ${clockText(at)} ${how}`;
 }

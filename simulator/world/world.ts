@@ -17,7 +17,7 @@ import { DeviceHost } from "./device-host.ts";
 import { type Fault, type FaultKind, faultsOf } from "./faults.ts";
 import { GatewayNode } from "./gateway-node.ts";
 import { Link } from "./network.ts";
-import { RunRecord } from "./record.ts";
+import { clockText, RunRecord } from "./record.ts";
 import { Site } from "./site.ts";
 import { type Scope, VirtualTime } from "./virtual-time.ts";
 
@@ -303,7 +303,7 @@ export class World {
     if (this.#healed) return;
     const { kind, lastsMs, gateway: at } = fault;
     const who = at === undefined ? "site" : (this.gateways[at]?.name ?? "");
-    this.record.note(who, `${kind}${lastsMs > 0 ? ` for ${Math.round(lastsMs)} ms` : ""}`);
+    this.record.note(who, `${kind}${lastsMs > 0 ? ` for ${clockText(lastsMs)}` : ""}`);
     const gateway = at === undefined ? undefined : this.gateways[at];
     if (kind === "clock jump") gateway?.clock.jump(fault.byMs ?? 0);
     else if (kind === "processors killed") this.site.killProcessors();

@@ -12,14 +12,24 @@ import { createInterface } from "node:readline";
 import { parseArgs } from "node:util";
 import type { SeedLine } from "./run.child.ts";
 
-const { values } = parseArgs({
-  options: {
-    minutes: { type: "string" },
-    seed: { type: "string" },
-    count: { type: "string" },
-    workers: { type: "string" },
-  },
-});
+const options = {
+  minutes: { type: "string" },
+  seed: { type: "string" },
+  count: { type: "string" },
+  workers: { type: "string" },
+} as const;
+
+function asked() {
+  try {
+    return parseArgs({ options }).values;
+  } catch (error) {
+    console.error(
+      `${(error as Error).message}\nThere are --minutes, --seed, --count and --workers, each with a number.`,
+    );
+    return process.exit(2);
+  }
+}
+const values = asked();
 
 function number(name: keyof typeof values, least: number): number | undefined {
   const text = values[name];
