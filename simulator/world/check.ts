@@ -14,6 +14,7 @@ import { decodeRecord, decodeStatus } from "../oracle-journal.ts";
 import { compareLedger, expectedLedger } from "../oracle-ledger-topic.ts";
 import { compareRejections, expectedRejections } from "../oracle-rejected.ts";
 import { compareKeptRollups, expectedFromJournals } from "../oracle-rollups.ts";
+import { calmProblems } from "./check-calm.ts";
 import { idleRules } from "./check-rules.ts";
 import { sentProblems } from "./check-sent.ts";
 import { checkTimes } from "./check-times.ts";
@@ -22,6 +23,7 @@ import { NAMESPACE, type World } from "./world.ts";
 export const CHECKS = [
   "rest",
   "time",
+  "calm",
   "sent",
   "journal",
   "ledger",
@@ -77,6 +79,7 @@ export async function checkWorld(world: World): Promise<RunOutcome> {
 
   tell("rest", world.failures);
   tell("time", checkTimes(world, events));
+  tell("calm", calmProblems(world, events));
   tell("sent", sentProblems(world.sent, events));
   const audit = auditJournal(events, statuses, { still: true });
   tell(

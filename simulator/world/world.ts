@@ -80,11 +80,14 @@ export class World {
   dropped = 0;
   /** What made a machine fail to start, in words. */
   readonly failures: string[] = [];
+  readonly #troubled = new Set<number>();
   /** What somebody has a sensor say, by device and metric, in the place of what it measures. */
   readonly #held = new Map<string, MetricValue>();
   readonly #links: readonly Link[];
   readonly #faults: readonly Fault[];
   readonly #drainMs: number;
+  /** Between two heartbeats of a gateway, ms. */
+  readonly beatMs: number;
   /** Of the world itself: what goes wrong. */
   readonly #fate: Scope;
   /** How many of a kind are on at once, by kind and gateway. */
@@ -101,6 +104,7 @@ export class World {
     const { record } = this;
     this.#fate = time.scope();
     const beat = durationMs * scenario.gateways.length > LONG_MS ? 60_000 : 10_000;
+    this.beatMs = options.heartbeatMs ?? beat;
     this.#faults = options.faults ?? faultsOf(scenario);
     this.#drainMs = options.drainMs ?? DRAIN_MS;
     this.site = new Site({
@@ -130,7 +134,7 @@ export class World {
           ...{ spec, time, start, record, door: this.site, namespace: NAMESPACE },
           chance: new Chance(seed, `gateway ${partOf(spec, at)}`),
           link: this.#links[at] as Link,
-          heartbeatMs: options.heartbeatMs ?? beat,
+          heartbeatMs: this.beatMs,
           statusMs: options.statusMs ?? beat,
           clockWaitMs: CLOCK_WAIT_MS,
         }),
@@ -165,6 +169,11 @@ export class World {
     }
     for (const { device } of this.devices) this.#fate.setTimeout(() => device.start(), 0);
     await this.time.runUntil(0);
+  }
+
+  /** Whether something was to happen to the machine of the gateway: its power, its disk. */
+  troubled(gateway: number): boolean {
+    return this.#troubled.has(gateway);
   }
 
   /** Begins now, besides what the scenario has. */
@@ -303,6 +312,7 @@ export class World {
     if (this.#healed) return;
     const { kind, lastsMs, gateway: at } = fault;
     const who = at === undefined ? "site" : (this.gateways[at]?.name ?? "");
+    if (at !== undefined && !/^(link down|half open)$/.test(kind)) this.#troubled.add(at);
     this.record.note(who, `${kind}${lastsMs > 0 ? ` for ${clockText(lastsMs)}` : ""}`);
     const gateway = at === undefined ? undefined : this.gateways[at];
     if (kind === "clock jump") gateway?.clock.jump(fault.byMs ?? 0);
@@ -315,6 +325,7 @@ export class World {
     } else {
       this.#switch(kind, at, 1);
       this.#fate.setTimeout(() => {
+        if (at !== undefined && !/^(link down|half open)$/.test(kind)) this.#troubled.add(at);
         this.record.note(who, `${kind} is over`);
         this.#switch(kind, at, -1);
       }, lastsMs);

@@ -1,0 +1,73 @@
+/**
+ * What holds of a gateway that nothing happens to, and of every event: things that an oracle of the journal cannot know to be
+ * missing, because the journal alone does not say that they had to be there.
+ */
+import type { Loss, Stamp } from "../../events/schema.ts";
+import { type JournalEvent, type JournalRecord, journalEvents } from "../oracle-journal.ts";
+import type { GatewayNode } from "./gateway-node.ts";
+import type { World } from "./world.ts";
+
+/** Less than the product waits for its clock, with room for the way of a batch, ms. */
+const SYNCED_IN_TIME_MS = 4 * 60_000;
+/** A cap that no run comes near. */
+const ROOMY_BYTES = 1024 ** 2;
+
+export function calmProblems(world: World, records: readonly JournalRecord[]): readonly string[] {
+  const events = journalEvents(records);
+  const problems = events.flatMap(mistimed);
+  const own = Map.groupBy(events, ({ gateway }) => gateway);
+  for (const [at, gateway] of world.gateways.entries()) {
+    const journal = own.get(gateway.name) ?? [];
+    if (world.gateways.some((one) => one !== gateway && one.name === gateway.name)) continue;
+    problems.push(...refusing(gateway, journal));
+    if (world.troubled(at)) continue;
+    problems.push(...silent(world, gateway, journal), ...timeless(gateway, journal));
+  }
+  return problems;
+}
+
+/** The time in an event's header is that of its content: the device's, or when it was received. */
+function mistimed({ gateway, id, type, data, record }: JournalEvent): readonly string[] {
+  if (type !== "tidegate.reading" || !data) return [];
+  const { time, received } = data as { readonly time?: number; readonly received: number };
+  const said = Date.parse(record.headers.ce_time ?? "");
+  const is = time ?? received;
+  return said === is ? [] : [`${gateway} ${id} is of ${is}, its header says ${said}`];
+}
+
+/** A buffer that refuses gives nothing up. */
+function refusing(
+  { spec, name }: GatewayNode,
+  journal: readonly JournalEvent[],
+): readonly string[] {
+  if (spec.buffer.policy !== "refuse") return [];
+  return journal
+    .filter(({ type, data }) => type === "tidegate.loss" && (data as Loss).reason === "full")
+    .map(({ id }) => `${name} refuses where it is full, and has declared a loss: ${id}`);
+}
+
+/** One that runs tells so, as often as it says. */
+function silent(
+  world: World,
+  gateway: GatewayNode,
+  journal: readonly JournalEvent[],
+): readonly string[] {
+  if (gateway.spec.buffer.capacityBytes < ROOMY_BYTES) return [];
+  const beats = journal.filter(({ type }) => type === "tidegate.heartbeat").length;
+  const least = Math.floor(world.scenario.durationMs / world.beatMs) - 1;
+  return beats >= least
+    ? []
+    : [`${gateway.name} ran all the time and has ${beats} heartbeats, ${least} at least are due`];
+}
+
+/** What waits for its time, and gets it before it is sent, has it. */
+function timeless(
+  { spec, name }: GatewayNode,
+  journal: readonly JournalEvent[],
+): readonly string[] {
+  const { syncAfterMs, jumps } = spec.clock;
+  if (syncAfterMs === undefined || syncAfterMs > SYNCED_IN_TIME_MS || jumps.length > 0) return [];
+  return journal
+    .filter(({ data }) => (data as Partial<Stamp> | undefined)?.clock === "unsynced")
+    .map(({ id }) => `${name} knew the time in time, and ${id} was sent without`);
+}
