@@ -101,13 +101,16 @@ export function build(
   for (const [index, event] of (raw.events ?? []).entries()) {
     checkEvent(event, written, under(tell, ["events", index]));
   }
+  // What is written is judged as it is written; a device that is scaled away takes its events with it.
+  const scaled = overrides.devices !== undefined;
+  if (scaled && !build(raw, rules, { ...overrides, devices: undefined }, report)) return undefined;
   const gateways = named(raw.gateways, overrides.devices, tell);
   if (!good) return undefined;
   const numbered = whole.is<boolean>("numbered");
   const made = gateways.map((gateway) => gatewayOf(gateway, { seed, start, numbered }));
   const changeable = made.flatMap(({ changeable }) => changeable);
   for (const [index, event] of (raw.events ?? []).entries()) {
-    applyEvent(event, changeable, { start, durationMs }, under(tell, ["events", index]));
+    applyEvent(event, changeable, { start, durationMs, scaled }, under(tell, ["events", index]));
   }
   if (!good) return undefined;
   return {

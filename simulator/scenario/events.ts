@@ -48,7 +48,7 @@ export function checkEvent(event: RawEvent, durationMs: number, report: Report):
 export function applyEvent(
   event: RawEvent,
   devices: readonly Changeable[],
-  run: { readonly start: number; readonly durationMs: number },
+  run: { readonly start: number; readonly durationMs: number; readonly scaled: boolean },
   report: Report,
 ): void {
   const usual = defaultOf(eventSchema, "device") as string;
@@ -63,6 +63,7 @@ export function applyEvent(
     return;
   }
   const met = near.filter(({ name }) => device.test(name));
+  if (met.length === 0 && run.scaled) return;
   if (met.length === 0) {
     report(
       ["device"],

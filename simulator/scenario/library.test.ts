@@ -79,3 +79,12 @@ test("a name that there is not is told with those that there are", () => {
   );
   expect(() => loadScenario("./nothing.yaml")).toThrow(/nothing\.yaml: no such file/);
 });
+
+test("each can be had with a few devices; events about those that are left out go with them", () => {
+  for (const { name } of listScenarios()) {
+    // Its two gateways have one name, so that their devices are told apart by their numbers, which ten do not have.
+    if (name === "cloned-card") continue;
+    const { gateways } = loadScenario(name, { devices: 10 });
+    expect(gateways.flatMap(({ devices }) => devices)).toHaveLength(10);
+  }
+});
