@@ -83,7 +83,7 @@ export function lastLine({ ok, readings, rollups, alerts, gateways }: RunVerdict
   if (ok && readings.acknowledged === 0) return "Nothing was acknowledged, so nothing can be said.";
   if (ok) {
     const judged = alerts ? "; every alert came at its time, and no other" : "";
-    return `OK: nothing is missing, nothing counts twice${judged}.`;
+    return `OK: nothing is missing, nothing counts twice${judged}${notJudged(alerts)}.`;
   }
   if (gateways.length === 0) {
     return "NOT OK: nothing of this run is in the log. Is it the log that the gateway forwards to?";
@@ -98,6 +98,13 @@ export function lastLine({ ok, readings, rollups, alerts, gateways }: RunVerdict
     count(alerts?.differences.length ?? 0, "alert wrong", "alerts wrong"),
   ];
   return `NOT OK: ${parts.filter((part) => part !== undefined).join(", ")}.`;
+}
+
+/** Alerts of rules that nobody told of are there, and whether they must be cannot be said. */
+function notJudged(alerts: RunVerdict["alerts"]): string {
+  const others = alerts?.otherRules ?? [];
+  if (others.length === 0) return "";
+  return ` of the rules that it was given; not judged, for they are not among them: ${others.join(", ")}`;
 }
 
 function count(number: number, one: string, many: string): string | undefined {

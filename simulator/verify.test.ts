@@ -102,7 +102,12 @@ describe("a run against the cloud", () => {
     const ledger = ledgerOf(MESSAGES);
     const verdict = verifyRun(ledger, cloudOf(good()));
     expect(verdict).toMatchObject({ ok: true, gateways: ["g"], windows: 2 });
-    expect(verdict.alerts).toEqual({ expected: 2, differences: [], passedOver: 0 });
+    expect(verdict.alerts).toEqual({
+      expected: 2,
+      differences: [],
+      passedOver: 0,
+      otherRules: [],
+    });
     expect(
       verdictText(ledger, verdict),
     ).toBe(`s, seed 1, 1 device, 2026-11-21T12:00:00.000Z to 2026-11-21T12:01:00.000Z, on g
@@ -122,6 +127,15 @@ OK: nothing is missing, nothing counts twice; every alert came at its time, and 
     );
     const judged = verifyRun(ledger, cloudOf(good(), { alerts: [], states: [] }), [RULE]);
     expect(lastLine(judged)).toBe("NOT OK: 2 alerts wrong.");
+  });
+
+  test("alerts of rules that it was not given are told, not passed over in silence", () => {
+    const verdict = verifyRun(ledgerOf(MESSAGES), cloudOf(good()), [{ ...RULE, name: "another" }]);
+    expect(verdict.alerts?.otherRules).toEqual([RULE.name]);
+    // Nothing of the other rule came either, which is what is wrong here.
+    const known = verifyRun(ledgerOf(MESSAGES), cloudOf(good()), []);
+    expect(known.ok).toBe(true);
+    expect(lastLine(known)).toMatch(new RegExp(`not judged, .*: ${RULE.name}\\.$`));
   });
 
   test("other devices, other gateways with the same names, other times: none of its business", () => {

@@ -62,6 +62,8 @@ export interface RunVerdict {
         readonly differences: readonly AlertDifference[];
         /** Alerts that were on when the run began: their end says nothing about it. */
         readonly passedOver: number;
+        /** Rules that have alerted the run's readings too, and by which nothing could be judged. */
+        readonly otherRules: readonly string[];
       }
     | undefined;
 }
@@ -286,5 +288,15 @@ function judgeAlerts(
     expected: expected.length,
     differences: compareAlerts(expected, actual, newest),
     passedOver: carried.size,
+    otherRules: otherRules(alerts, names, (alert) => ownEvents.has(keyOf(alert))),
   };
+}
+
+function otherRules(
+  alerts: readonly Alert[],
+  known: ReadonlySet<string>,
+  isOwn: (alert: Alert) => boolean,
+): readonly string[] {
+  const others = alerts.filter((alert) => !known.has(alert.rule) && isOwn(alert));
+  return [...new Set(others.map(({ rule }) => rule))].sort();
 }
