@@ -11,12 +11,13 @@ import type { Alert, Device, LedgerEntry, RejectedRecord, Rollup } from "../even
 import { parseRules } from "../rules/file.ts";
 import type { Rule } from "../rules/rule.ts";
 import type { StoredRecord } from "../stream/port.ts";
+import { compareRollups } from "./oracle.ts";
 import { compareAlerts, expectedAlerts } from "./oracle-alerts.ts";
 import { compareDevices, expectedDevices } from "./oracle-devices.ts";
 import { decodeRecord, decodeStatus } from "./oracle-journal.ts";
 import { compareLedger, expectedLedger } from "./oracle-ledger-topic.ts";
 import { compareRejections, expectedRejections } from "./oracle-rejected.ts";
-import { compareKeptRollups, expectedFromJournals } from "./oracle-rollups.ts";
+import { expectedFromJournals } from "./oracle-rollups.ts";
 import { NAMES, playSteps, type Step, steps } from "./test-support/random-journals.ts";
 
 const SETTINGS: CloudSettings = {
@@ -68,7 +69,7 @@ function differences(
       expectedLedger(records, statuses),
       newest<LedgerEntry>(ledger, NAMES.ledger),
     ),
-    rollups: compareKeptRollups(expected.rollups, newest<Rollup>(rollups, NAMES.rollups)),
+    rollups: compareRollups(expected.rollups, newest<Rollup>(rollups, NAMES.rollups)),
     held: held === waiting ? [] : [`${held} wait, and not ${waiting}`],
     devices: compareDevices(expectedDevices(records), newest<Device>(devices, NAMES.devices)),
     alerts: compareAlerts(

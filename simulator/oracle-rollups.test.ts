@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
+import { compareRollups } from "./oracle.ts";
 import type { JournalRecord } from "./oracle-journal.ts";
-import { compareKeptRollups, expectedFromJournals, type KeptRollup } from "./oracle-rollups.ts";
+import { expectedFromJournals, type KeptRollup } from "./oracle-rollups.ts";
 import { HandJournal, NOON } from "./test-support/oracle-records.ts";
 
 const HOUR = 3_600_000;
@@ -124,7 +125,7 @@ describe("comparison with what is kept", () => {
   const { kept: _, ...actual } = one;
   const less = { ...actual, count: 1, max: 1, sum: 1 };
   const kinds = (kept: KeptRollup["kept"], found: (typeof actual)[]) =>
-    compareKeptRollups([{ ...one, kept }], found).map(({ kind }) => kind);
+    compareRollups([{ ...one, kept }], found).map(({ kind }) => kind);
 
   test("what is kept must be there, what fell out may be gone but not begin anew", () => {
     expect(kinds("yes", [actual])).toEqual([]);
@@ -137,7 +138,7 @@ describe("comparison with what is kept", () => {
   });
 
   test("windows that nobody expects, or twice", () => {
-    expect(compareKeptRollups([], [actual]).map(({ kind }) => kind)).toEqual(["unexpected"]);
+    expect(compareRollups([], [actual]).map(({ kind }) => kind)).toEqual(["unexpected"]);
     expect(kinds("yes", [actual, actual])).toEqual(["twice"]);
   });
 });

@@ -18,7 +18,7 @@ import {
   type Resolution,
   type Stamp,
 } from "../events/schema.ts";
-import { agree, type OracleRollup, type RollupDifference, rollupKey, rollupOf } from "./oracle.ts";
+import { type Kept, type OracleRollup, rollupOf } from "./oracle.ts";
 import { DAY_MS, HOUR_MS, isTimeless, latestAt } from "./oracle-clock.ts";
 import { distinctEvents, type JournalEvent, type JournalRecord } from "./oracle-journal.ts";
 
@@ -32,7 +32,7 @@ const MOST_LEAPS = 2;
 
 export interface KeptRollup extends OracleRollup {
   /** `no`: it fell out of what is kept and may be gone. `unsure`: what came after that may stand there by itself. */
-  readonly kept: "yes" | "no" | "unsure";
+  readonly kept: Kept;
 }
 
 export interface RefusedReading {
@@ -260,32 +260,4 @@ function count(line: Line, keep: number, value: number, time: number, latest: nu
 /** Whole hours from the hour of one time to the hour of another. */
 function hoursFrom(from: number, to: number): number {
   return Math.floor(to / HOUR_MS) - Math.floor(from / HOUR_MS);
-}
-
-/**
- * As `compareRollups`, but a window that fell out of what is kept may be gone.
- * @param actual one for each window, the newest revision
- */
-export function compareKeptRollups(
-  expected: Iterable<KeptRollup>,
-  actual: Iterable<OracleRollup>,
-): RollupDifference[] {
-  const differences: RollupDifference[] = [];
-  const found = new Map<string, OracleRollup>();
-  for (const rollup of actual) {
-    const key = rollupKey(rollup);
-    if (found.has(key)) differences.push({ kind: "twice", actual: rollup });
-    found.set(key, rollup);
-  }
-  for (const wanted of expected) {
-    const key = rollupKey(wanted);
-    const got = found.get(key);
-    found.delete(key);
-    if (!got && wanted.kept === "yes") differences.push({ kind: "missing", expected: wanted });
-    if (!got || agree(wanted, got)) continue;
-    if (wanted.kept === "unsure" && got.count < wanted.count) continue;
-    differences.push({ kind: "different", expected: wanted, actual: got });
-  }
-  for (const rollup of found.values()) differences.push({ kind: "unexpected", actual: rollup });
-  return differences;
 }

@@ -70,7 +70,7 @@ export function rollupOf(
   };
 }
 
-export function rollupKey(
+function rollupKey(
   of: Pick<OracleRollup, "gateway" | "device" | "metric" | "resolution" | "window">,
 ): string {
   return JSON.stringify([of.gateway, of.device, of.metric, of.resolution, of.window]);
@@ -85,13 +85,17 @@ export interface RollupDifference {
 /** Sums may be added in another order: relative to the mean's size. */
 export const MEAN_TOLERANCE = 1e-9;
 
+/** Whether a window must be there: see `KeptRollup`. */
+export type Kept = "yes" | "no" | "unsure";
+
 /**
- * Count, min and max exactly, the mean within `MEAN_TOLERANCE` of the largest value in the window.
+ * Count, min and max exactly, the mean within `MEAN_TOLERANCE` of the largest value in the window. One that fell out of what is
+ * kept may be gone.
  * @param actual one for each window, the newest revision
  * @returns what differs; empty where all agree
  */
 export function compareRollups(
-  expected: Iterable<OracleRollup>,
+  expected: Iterable<OracleRollup & { readonly kept?: Kept }>,
   actual: Iterable<OracleRollup>,
 ): RollupDifference[] {
   const differences: RollupDifference[] = [];
@@ -105,16 +109,17 @@ export function compareRollups(
     const key = rollupKey(wanted);
     const got = found.get(key);
     found.delete(key);
-    if (!got) differences.push({ kind: "missing", expected: wanted });
-    else if (!agree(wanted, got)) {
-      differences.push({ kind: "different", expected: wanted, actual: got });
-    }
+    const { kept = "yes" } = wanted;
+    if (!got && kept === "yes") differences.push({ kind: "missing", expected: wanted });
+    if (!got || agree(wanted, got)) continue;
+    if (kept === "unsure" && got.count < wanted.count) continue;
+    differences.push({ kind: "different", expected: wanted, actual: got });
   }
   for (const rollup of found.values()) differences.push({ kind: "unexpected", actual: rollup });
   return differences;
 }
 
-export function agree(one: OracleRollup, other: OracleRollup): boolean {
+function agree(one: OracleRollup, other: OracleRollup): boolean {
   const size = Math.max(1, Math.abs(one.min), Math.abs(one.max));
   return (
     one.count === other.count &&

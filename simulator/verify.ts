@@ -14,7 +14,7 @@ import {
   type Reading,
   type Stamp,
 } from "../events/schema.ts";
-import type { OracleRollup, RollupDifference } from "./oracle.ts";
+import { compareRollups, type OracleRollup, type RollupDifference } from "./oracle.ts";
 import {
   type AlertDifference,
   compareAlerts,
@@ -29,7 +29,7 @@ import {
   type LedgerVerdict,
   type SentLedger,
 } from "./oracle-ledger.ts";
-import { compareKeptRollups, expectedFromJournals, type KeepHours } from "./oracle-rollups.ts";
+import { expectedFromJournals, type KeepHours } from "./oracle-rollups.ts";
 
 /** What the cloud's topics hold. */
 export interface CloudView {
@@ -230,7 +230,7 @@ function judgeWindows(
     return end > range.from && rollup.window <= range.to;
   };
   const expected = expectedFromJournals(journal, keepHours).rollups.filter(touched);
-  const differences = compareKeptRollups(expected, rollups.filter(touched));
+  const differences = compareRollups(expected, rollups.filter(touched));
   return { windows: expected.length, differences };
 }
 

@@ -7,13 +7,14 @@ import { decodeEvent } from "../../events/codec.ts";
 import type { Alert, Device as DeviceState, LedgerEntry, Rollup } from "../../events/schema.ts";
 import { topicNames } from "../../events/topics.ts";
 import type { StoredRecord } from "../../stream/port.ts";
+import { compareRollups } from "../oracle.ts";
 import { compareAlerts, expectedAlerts } from "../oracle-alerts.ts";
 import { auditJournal } from "../oracle-audit.ts";
 import { compareDevices, expectedDevices } from "../oracle-devices.ts";
 import { decodeRecord, decodeStatus } from "../oracle-journal.ts";
 import { compareLedger, expectedLedger } from "../oracle-ledger-topic.ts";
 import { compareRejections, expectedRejections } from "../oracle-rejected.ts";
-import { compareKeptRollups, expectedFromJournals } from "../oracle-rollups.ts";
+import { expectedFromJournals } from "../oracle-rollups.ts";
 import { calmProblems } from "./check-calm.ts";
 import { idleRules } from "./check-rules.ts";
 import { sentProblems } from "./check-sent.ts";
@@ -104,7 +105,7 @@ export async function checkWorld(world: World): Promise<RunOutcome> {
     decodeEvent("tidegate.rollup", value as Uint8Array),
   );
   const wanted = expectedFromJournals(events, KEEP_HOURS);
-  tell("rollups", compareKeptRollups(wanted.rollups, rollups).map(text));
+  tell("rollups", compareRollups(wanted.rollups, rollups).map(text));
 
   const devices = await latest(names.devices, ({ value }) =>
     decodeEvent("tidegate.device", value as Uint8Array),
