@@ -234,6 +234,12 @@ export interface EventLog {
   append(topic: string, records: readonly LogRecord[]): Promise<void>;
   sink(source: SinkSource): Sink;
   process(topology: Topology): Processor;
+  /**
+   * Records of the topology's inputs that no commit of it covers yet, whoever runs it, and also where nobody does. A commit
+   * of just now may not be counted for a moment.
+   * @throws EventLogError `unknown_topic`, `unreachable`
+   */
+  behind(topology: Pick<Topology, "name" | "inputs" | "changelog">): Promise<number>;
   tail(topics: readonly string[], options: TailOptions): Tail;
   /** Records from `from` (default the start) up to the end as it is now, partition by partition. */
   read(topic: string, from?: ReadonlyMap<number, number>): AsyncIterable<StoredRecord>;

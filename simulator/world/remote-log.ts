@@ -68,6 +68,9 @@ export class RemoteLog implements EventLog {
   process(): Processor {
     throw new Error("a gateway does not process");
   }
+  behind(): Promise<number> {
+    throw new Error("a gateway does not process");
+  }
   tail(): Tail {
     throw new Error("a gateway does not read");
   }

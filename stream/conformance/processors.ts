@@ -85,6 +85,33 @@ export function processorTests(harness: ConformanceHarness): void {
     expect(processor.status().state).toBe("stopped");
   });
 
+  test("how far it is behind can be asked, whether it runs or not", async () => {
+    const s = await scene(harness);
+    const log = await s.open();
+    const n = names(s, "behind", ["in", "other"]);
+    await make(log, 3, n);
+    const topology = counting(n);
+    const append = (input: number, count: number) =>
+      log.append(
+        n.inputs[input] as string,
+        Array.from({ length: count }, (_, i) => record(`key-${i}`, i)),
+      );
+    expect(await log.behind(topology)).toBe(0);
+    await append(0, 20);
+    await append(1, 5);
+    expect(await log.behind(topology)).toBe(25);
+    const processor = log.process(topology);
+    await processor.start();
+    await processor.caughtUp();
+    // A commit of just now may not be counted for a moment.
+    await expect.poll(() => log.behind(topology)).toBe(0);
+    await processor.stop();
+    await append(1, 3);
+    expect(await log.behind(topology)).toBe(3);
+    const unmade = { ...topology, inputs: [s.topic("nobody-made-it")] };
+    await expect(log.behind(unmade)).rejects.toMatchObject({ code: "unknown_topic" });
+  });
+
   test("outputs are CloudEvents of the topology, in the partition of their key", async () => {
     const s = await scene(harness);
     const log = await s.open();

@@ -25,6 +25,7 @@ import type {
 import { EventLogError } from "../port.ts";
 import { pause } from "./backoff.ts";
 import { openDatabase, openLevel } from "./database.ts";
+import { InputLane } from "./input-lane.ts";
 import { type EmbeddedEventLogOptions, type EmbeddedSettings, settingsOf } from "./options.ts";
 import { EmbeddedProcessor } from "./processor.ts";
 import { Retention, type SweepResult } from "./retention.ts";
@@ -137,6 +138,19 @@ export class EmbeddedEventLog implements EventLog {
 
   process(topology: Topology): Processor {
     return new EmbeddedProcessor(this.#store, topology, this.#running);
+  }
+
+  async behind({ name, inputs }: Pick<Topology, "name" | "inputs">): Promise<number> {
+    let behind = 0;
+    for (const input of inputs) {
+      const ranges = await this.ranges(input);
+      for (const { partition, start } of ranges) {
+        const lane = new InputLane(name, this.#store.topic(input), partition);
+        await lane.load(this.#store);
+        behind += Math.max(0, lane.end - Math.max(start, lane.done));
+      }
+    }
+    return behind;
   }
 
   tail(topics: readonly string[], options: TailOptions): Tail {

@@ -20,6 +20,7 @@ import type {
   TopicSpec,
   Topology,
 } from "../port.ts";
+import { recordsBehind } from "./behind.ts";
 import { createTopics } from "./create-topics.ts";
 import { faultOf } from "./faults.ts";
 import { IdempotentProducer, sendInParts } from "./idempotent-producer.ts";
@@ -112,6 +113,14 @@ export class KafkaEventLog implements EventLog {
 
   process(topology: Topology): Processor {
     return this.#keep(new KafkaProcessor(this.#settings, topology));
+  }
+
+  async behind(topology: Pick<Topology, "name" | "inputs" | "changelog">): Promise<number> {
+    const doing = `position of ${topology.name}`;
+    const { session, abort } = this.#opened(doing);
+    return await withDeadline(this.#settings, doing, abort.signal, () =>
+      session.use(topology.inputs, (connection) => recordsBehind(connection, topology)),
+    );
   }
 
   tail(topics: readonly string[], options: TailOptions): Tail {

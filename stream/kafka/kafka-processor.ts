@@ -32,7 +32,7 @@ const SHORT_FETCH_MS = 20;
 const OTHERS_POLL_MS = 200;
 
 /** `telemetry.ledger-changelog.v1` → `telemetry.ledger.v1`. */
-export function groupIdOf(topology: Topology): string {
+export function groupIdOf(topology: Pick<Topology, "changelog">): string {
   return topology.changelog.replace(/-changelog(?=\.v\d+$)/, "");
 }
 
