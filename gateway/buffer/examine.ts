@@ -20,7 +20,8 @@ import { type Inspection, inspectStore } from "./inspect.ts";
 import { refuseDamagedTables } from "./level-check.ts";
 import { besideStore, holdsStore } from "./level-storage.ts";
 import { openStore, type Store, scanGroups } from "./level-store.ts";
-import { MarkFile, type ReadMark } from "./mark.ts";
+import type { ReadMark } from "./mark.core.ts";
+import { MarkFile } from "./mark.ts";
 import { BufferError, type BufferedEvent } from "./port.ts";
 import { salvage } from "./salvage.ts";
 

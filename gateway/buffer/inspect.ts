@@ -2,7 +2,7 @@
  * Looks a store over from end to end: is it what was written, and all that was acknowledged? Used by every start and by
  * `tidegate buffer check`. It changes nothing.
  */
-import { type Chapters, chapterOf, newest, seedOf } from "./chapters.core.ts";
+import { type Chapters, chapterOf, seedOf } from "./chapters.core.ts";
 import { summarizeGroup } from "./frame.core.ts";
 import { GroupIndex } from "./group-index.core.ts";
 import {
@@ -13,7 +13,7 @@ import {
   scanGroups,
   scanValues,
 } from "./level-store.ts";
-import type { ReadMark } from "./mark.ts";
+import { type ReadMark, shortOf } from "./mark.core.ts";
 import { BufferError } from "./port.ts";
 
 export interface Inspection {
@@ -66,7 +66,8 @@ export async function inspectStore(store: Store, mark: ReadMark | undefined): Pr
     if (error instanceof BufferError) throw error;
     tell(`LevelDB cannot read it: ${(error as Error).message}`);
   }
-  if (mark && chapters) compare(mark, chapters, { accepted, released }, tell);
+  const short = mark && chapters && shortOf(mark, { chapters, accepted, released });
+  if (short) tell(short);
   const lost = !mark && format === FORMAT;
   const renew = lost ? "salvage" : mark?.copied ? "restored" : undefined;
   return { format, chapters, released, accepted, groups, damage, renew };
@@ -119,20 +120,4 @@ async function scanSound(
     }
   }
   return first - 1;
-}
-
-function compare(
-  mark: ReadMark,
-  chapters: Chapters,
-  { accepted, released }: { readonly accepted: number; readonly released: number },
-  tell: (finding: string) => void,
-): void {
-  const { epoch } = newest(mark.chapters);
-  if (!chapters.some((chapter) => chapter.epoch === epoch)) {
-    tell(`it is another store: the epoch ${epoch} that was being written is not in it`);
-  } else if (accepted < mark.accepted) {
-    tell(`records ${accepted + 1} to ${mark.accepted} were acknowledged and are not there`);
-  } else if (released < mark.released) {
-    tell(`records up to ${mark.released} were released, the cursor stands at ${released}`);
-  }
 }

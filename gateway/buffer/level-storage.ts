@@ -20,7 +20,7 @@ import { copyFile, mkdir, readdir } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import type { Epoch } from "../../events/ids.ts";
 import type { EpochReason, Stamp } from "../../events/schema.ts";
-import { type Chapters, newest, seedOf, withChapter } from "./chapters.core.ts";
+import { type Chapters, newest, seedOf } from "./chapters.core.ts";
 import {
   directoryBytes,
   exists,
@@ -33,7 +33,6 @@ import {
 } from "./directories.ts";
 import { DirectoryLock } from "./directory-lock.ts";
 import { encodeGroup, frameBytes } from "./frame.core.ts";
-import type { GroupIndex } from "./group-index.core.ts";
 import { type Inspection, inspectStore } from "./inspect.ts";
 import { refuseDamagedTables } from "./level-check.ts";
 import {
@@ -49,7 +48,9 @@ import {
   scanGroups,
   storeError,
 } from "./level-store.ts";
-import { MarkFile, type ReadMark } from "./mark.ts";
+import type { ReadMark } from "./mark.core.ts";
+import { MarkFile } from "./mark.ts";
+import { beginEpoch } from "./new-epoch.core.ts";
 import { epochEvent } from "./own-events.ts";
 import { BufferError } from "./port.ts";
 import { salvage } from "./salvage.ts";
@@ -270,13 +271,21 @@ export class LevelStorage implements GroupStorage {
     damage?: Damage,
   ): Promise<Opened> {
     assert(found.chapters, "a whole store has chapters");
+    const { makeEpoch, stamp } = this.#options;
     const { released, groups } = found;
     let { chapters, accepted } = found;
     let mark: MarkFile | undefined;
     try {
       const batch = store.batch();
       if (renew) {
-        ({ chapters, accepted } = this.#renew(batch, chapters, accepted, released, groups, renew));
+        // Nothing is lost, but sequences could repeat.
+        const epoch = makeEpoch();
+        const old = { chapters, highest: accepted, released };
+        const begun = beginEpoch({ ...old, epoch, reason: renew, stamp: stamp() });
+        putGroup(batch, begun.first, begun.group);
+        groups.push(begun.first, begun.first, begun.group.length, "epoch");
+        chapters = begun.chapters;
+        accepted = begun.first;
       }
       putMeta(batch, { format: FORMAT, chapters, released });
       await batch.write({ sync: true });
@@ -293,27 +302,6 @@ export class LevelStorage implements GroupStorage {
     this.#live = { store, mark, chapters, accepted, released };
     this.#readErrors = 0;
     return { chapters, accepted, released, groups, damage };
-  }
-
-  /** A new epoch behind what is there: nothing is lost, but sequences could repeat. */
-  #renew(
-    batch: ReturnType<Store["batch"]>,
-    old: Chapters,
-    highest: number,
-    released: number,
-    groups: GroupIndex,
-    reason: EpochReason,
-  ): { chapters: Chapters; accepted: number } {
-    const { makeEpoch, stamp } = this.#options;
-    const before = newest(old);
-    const previous = { epoch: before.epoch, highest: highest - before.base };
-    const chapters = withChapter(old, makeEpoch(), highest, released);
-    const event = epochEvent(stamp(), { reason, previous });
-    const first = highest + 1;
-    const group = encodeGroup(first, seedOf(newest(chapters)), [event], frameBytes(event));
-    putGroup(batch, first, group);
-    groups.push(first, first, group.length, "epoch");
-    return { chapters, accepted: first };
   }
 
   async #salvage(

@@ -11,20 +11,8 @@
 import { constants, write as writeAt } from "node:fs";
 import { type FileHandle, lstat, open, rename } from "node:fs/promises";
 import { crc32 } from "node:zlib";
-import { type Chapters, decodeChapters, encodeChapters } from "./chapters.core.ts";
-
-export interface Mark {
-  readonly chapters: Chapters;
-  /** Highest position that may have been acknowledged. */
-  readonly accepted: number;
-  /** Highest position known to be released when the mark was written. */
-  readonly released: number;
-}
-
-export interface ReadMark extends Mark {
-  /** The file is not the one that the mark was written to: a copy, put back or cloned. */
-  readonly copied: boolean;
-}
+import { decodeChapters, encodeChapters } from "./chapters.core.ts";
+import type { Mark, ReadMark } from "./mark.core.ts";
 
 const SLOT_BYTES = 4096;
 const MAGIC = "TGMARK01";

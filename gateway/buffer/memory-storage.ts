@@ -1,32 +1,46 @@
 /**
  * A storage in memory, for tests and simulations: what a real disk may do, by order. It holds what was synced; writes can be
- * made to fail before or after they took effect, and the disk can be full.
+ * made to fail before or after they took effect, and the disk can be full. What it holds may decay: a start then does as one
+ * on LevelDB does (memory-salvage.ts).
  */
 import assert from "node:assert";
 import type { Epoch } from "../../events/ids.ts";
-import type { Stamp } from "../../events/schema.ts";
+import type { EpochReason, Stamp } from "../../events/schema.ts";
 import { type Chapters, newest, seedOf } from "./chapters.core.ts";
-import { decodeGroup, encodeGroup, frameBytes, summarizeGroup } from "./frame.core.ts";
-import { GroupIndex } from "./group-index.core.ts";
+import { decodeGroup, encodeGroup, frameBytes } from "./frame.core.ts";
+import type { ReadMark } from "./mark.core.ts";
+import { lookOver, salvageMemory } from "./memory-salvage.ts";
+import { beginEpoch } from "./new-epoch.core.ts";
 import { epochEvent } from "./own-events.ts";
 import { BufferError } from "./port.ts";
-import type { Change, GroupStorage, Opened, Usage } from "./storage.ts";
+import type { Change, Damage, GroupStorage, Opened, Usage } from "./storage.ts";
 
 /** What outlives a crash: hand it to the next storage to restart on the same disk. */
 export interface MemoryDisk {
+  /** Empty where there is no store. */
   chapters: Chapters;
   released: number;
   groups: Map<number, Buffer>;
   notes: Map<string, Uint8Array>;
-  mark: number;
+  mark: ReadMark | undefined;
+  /** A gateway has begun on it, and says so elsewhere: what is missing from then on went missing. */
+  born: boolean;
+  /** Takes the newest change back, and so on: what a log that loses its end forgets. The oldest are out of reach. */
+  undo: (() => void)[];
 }
 
+/** Changes that are kept to be taken back. */
+const UNDO = 64;
+
 export function memoryDisk(): MemoryDisk {
-  return { chapters: [], released: 0, groups: new Map(), notes: new Map(), mark: 0 };
+  const nothing = { chapters: [], released: 0, mark: undefined, born: false, undo: [] };
+  return { ...nothing, groups: new Map(), notes: new Map() };
 }
 
 export interface MemoryStorageOptions {
   readonly firstEpoch: Epoch;
+  /** For a disk that decays. */
+  readonly makeEpoch?: () => Epoch;
   readonly stamp: () => Stamp;
   readonly diskBytes?: number;
 }
@@ -43,6 +57,8 @@ export class MemoryStorage implements GroupStorage {
   #open = false;
   #broken = false;
   #cut = false;
+  /** What the mark says. */
+  #accepted = 0;
   /** How the next writes end, one each; those after them succeed. */
   readonly failures: Failure[] = [];
   /** The next marks that fail. */
@@ -72,26 +88,69 @@ export class MemoryStorage implements GroupStorage {
       throw new BufferError("unavailable", "the disk is full: planted");
     }
     const { disk } = this;
-    if (disk.chapters.length === 0) {
-      disk.chapters = [{ epoch: this.#options.firstEpoch, base: 0, after: 0, format: 2 }];
-      const event = epochEvent(this.#options.stamp(), { reason: "first-start" });
-      const seed = seedOf(newest(disk.chapters));
-      disk.groups.set(1, encodeGroup(1, seed, [event], frameBytes(event)));
-      disk.mark = 1;
-    }
-    const groups = new GroupIndex();
-    let accepted = disk.released;
-    for (const [first, group] of [...disk.groups].sort(([a], [b]) => a - b)) {
-      const { last, kind, intact } = summarizeGroup(first, this.#seed(first), group);
-      assert(intact, "memory does not decay");
-      groups.push(first, last, group.length, kind);
-      accepted = last;
-    }
-    assert(accepted >= disk.mark, "what was acknowledged is there");
+    const { mark, born } = disk;
+    const there = disk.chapters.length > 0;
+    const isNew = !there && !mark && !born;
+    if (isNew) this.#create();
+    const found = lookOver(disk, mark);
+    const isWhole = found.damage.length === 0 && (there || isNew);
+    const renew = !isWhole || !born ? undefined : mark ? copyOf(mark) : "salvage";
+    let damage: Damage | undefined;
+    if (!isWhole) damage = await this.#salvage(there ? found.damage : ["the store is not there"]);
+    else if (renew) damage = this.#renew(renew, found.accepted);
+    await this.between();
+    const { accepted, groups, damage: left } = damage ? lookOver(disk, undefined) : found;
+    assert.deepEqual(left, [], "a salvaged store is whole");
+    const { chapters, released } = disk;
+    disk.mark = { chapters, accepted, released, copied: false };
+    disk.born = true;
     this.#open = true;
     this.#broken = false;
-    const { chapters, released } = disk;
-    return { chapters, accepted, released, groups, damage: undefined };
+    this.#accepted = accepted;
+    return { chapters, accepted, released, groups, damage };
+  }
+
+  /** Between the store and the mark of an opening: a power cut may leave the one without the other. */
+  protected async between(): Promise<void> {}
+
+  #create(): void {
+    const { disk } = this;
+    disk.chapters = [{ epoch: this.#options.firstEpoch, base: 0, after: 0, format: 2 }];
+    const event = epochEvent(this.#options.stamp(), { reason: "first-start" });
+    const seed = seedOf(newest(disk.chapters));
+    disk.groups.set(1, encodeGroup(1, seed, [event], frameBytes(event)));
+  }
+
+  async #salvage(found: readonly string[]): Promise<Damage> {
+    const { disk } = this;
+    const { mark } = disk;
+    const { stamp } = this.#options;
+    const reason = copyOf(mark) ?? "salvage";
+    const made = await salvageMemory(disk, { mark, reason, stamp, epoch: this.#makeEpoch() });
+    const { chapters, released, groups, previous, lost, saved } = made;
+    Object.assign(disk, { chapters, released, groups, undo: [] });
+    return { found, reason, previous, lost, saved, quarantine: undefined };
+  }
+
+  /** Nothing is lost, but sequences could repeat. */
+  #renew(reason: EpochReason, highest: number): Damage {
+    const { disk } = this;
+    const { released } = disk;
+    const previous = newest(disk.chapters).epoch;
+    const old = { chapters: disk.chapters, highest, released };
+    const stamp = this.#options.stamp();
+    const begun = beginEpoch({ ...old, epoch: this.#makeEpoch(), reason, stamp });
+    disk.chapters = begun.chapters;
+    disk.groups.set(begun.first, begun.group);
+    disk.undo = [];
+    const found = [reason === "restored" ? "a copy was put back" : "the mark is lost"];
+    return { found, reason, previous, lost: [], saved: disk.groups.size, quarantine: undefined };
+  }
+
+  #makeEpoch(): Epoch {
+    const { makeEpoch } = this.#options;
+    assert(makeEpoch, "memory decays only where that is wanted");
+    return makeEpoch();
   }
 
   async write(change: Change): Promise<void> {
@@ -119,7 +178,7 @@ export class MemoryStorage implements GroupStorage {
     return { ...change, put };
   }
 
-  async confirm(accepted: number): Promise<void> {
+  async confirm(accepted: number, released: number): Promise<void> {
     assert(this.#open, "the storage is open");
     this.calls.push("mark");
     if (this.#cut) return await new Promise(() => undefined);
@@ -129,7 +188,9 @@ export class MemoryStorage implements GroupStorage {
       this.#broken = true;
       throw new Error("the mark could not be written: planted");
     }
-    this.disk.mark = accepted;
+    const { disk } = this;
+    disk.mark = { chapters: disk.chapters, accepted, released, copied: false };
+    this.#accepted = accepted;
   }
 
   async *groups(from: number): AsyncGenerator<readonly [first: number, group: Uint8Array]> {
@@ -157,7 +218,12 @@ export class MemoryStorage implements GroupStorage {
     return { diskBytes, freeBytes: this.diskSize - diskBytes };
   }
 
-  async close(): Promise<void> {
+  async close(clean: boolean): Promise<void> {
+    const { disk } = this;
+    const { chapters, released } = disk;
+    if (this.#open && clean) {
+      disk.mark = { chapters, accepted: this.#accepted, released, copied: false };
+    }
     this.#open = false;
   }
 
@@ -182,12 +248,33 @@ export class MemoryStorage implements GroupStorage {
 
   #apply(change: Change): void {
     const { disk } = this;
+    disk.undo.push(undoing(disk, change));
+    if (disk.undo.length > UNDO) disk.undo.shift();
     for (const first of change.remove) disk.groups.delete(first);
     for (const { first, group } of change.put) disk.groups.set(first, group);
     if (change.released !== undefined) disk.released = change.released;
-    for (const { key, value } of change.notes) {
-      if (value === undefined) disk.notes.delete(key);
-      else disk.notes.set(key, value);
-    }
+    for (const { key, value } of change.notes) set(disk.notes, key, value);
   }
+}
+
+/** As the disk is now: what of it the change will touch. */
+function undoing(disk: MemoryDisk, change: Change): () => void {
+  const { released } = disk;
+  const firsts = [...change.remove, ...change.put.map(({ first }) => first)];
+  const groups = firsts.map((first) => [first, disk.groups.get(first)] as const);
+  const notes = change.notes.map(({ key }) => [key, disk.notes.get(key)] as const);
+  return () => {
+    for (const [first, group] of groups) set(disk.groups, first, group);
+    for (const [key, value] of notes) set(disk.notes, key, value);
+    disk.released = released;
+  };
+}
+
+function set<K, V>(map: Map<K, V>, key: K, value: V | undefined): void {
+  if (value === undefined) map.delete(key);
+  else map.set(key, value);
+}
+
+function copyOf(mark: ReadMark | undefined): "restored" | undefined {
+  return mark?.copied ? "restored" : undefined;
 }

@@ -5,21 +5,13 @@
  * The files are read as bytes (level-log.core.ts, level-table.core.ts), because LevelDB itself gives up far more than is
  * damaged: the rest of a log block, a table without its end. Groups that are whole go into the new store as they are.
  * Frames out of damaged groups stand aside until all files were read, for another file may hold the same group whole.
- * Then one walk over the positions drops what is double or released already, and declares what is missing.
+ * Then one walk over the positions (salvage-walk.ts) drops what is double or released already, and declares what is missing.
  */
 import { type FileHandle, open, readdir } from "node:fs/promises";
 import { join } from "node:path";
 import type { Epoch } from "../../events/ids.ts";
 import type { EpochReason, Stamp } from "../../events/schema.ts";
-import {
-  type Chapters,
-  chapterOf,
-  decodeChapters,
-  newest,
-  seedOf,
-  splitByChapter,
-  withChapter,
-} from "./chapters.core.ts";
+import { type Chapters, chapterOf, decodeChapters, seedOf } from "./chapters.core.ts";
 import { decodeGroup, encodeGroup, type Framed, frameBytes, salvageGroup } from "./frame.core.ts";
 import { loggedEntries, type RawEntry } from "./level-log.core.ts";
 import {
@@ -34,8 +26,8 @@ import {
   scanGroups,
 } from "./level-store.ts";
 import { tableEntries } from "./level-table.core.ts";
-import type { ReadMark } from "./mark.ts";
-import { epochEvent, lossEvent } from "./own-events.ts";
+import type { ReadMark } from "./mark.core.ts";
+import { closeHoles, type Salvaged } from "./salvage-walk.ts";
 import { unsealed } from "./sealed.core.ts";
 
 export interface SalvageOptions {
@@ -47,14 +39,6 @@ export interface SalvageOptions {
   readonly reason: EpochReason;
   readonly epoch: Epoch;
   readonly stamp: () => Stamp;
-}
-
-export interface Salvaged {
-  readonly previous: Epoch | undefined;
-  /** Positions declared lost. */
-  readonly lost: readonly (readonly [from: number, to: number])[];
-  /** Events in the new store that were in the old one. */
-  readonly saved: number;
 }
 
 /** Written at once; LevelDB keeps a batch in memory twice. */
@@ -291,103 +275,36 @@ async function takeGroups(
   return { side };
 }
 
-/** Walks over everything that was found, in order, and closes what is open. */
+/** Walks over everything that was found, in order, closes what is open, and makes a store of it. */
 async function finish(
   options: SalvageOptions,
   known: Chapters,
   side: Side,
   work: Work,
 ): Promise<Salvaged> {
-  const { mark, stamp } = options;
-  const released = Math.max(side.released ?? 0, foreign(mark, known) ? 0 : (mark?.released ?? 0));
-  const lost: (readonly [number, number])[] = [];
-  let chapters = known;
-  let covered = released;
-  let saved = 0;
-  /** Where groups were put during the walk, which goes over what stood there before. */
-  const rewritten = new Set<number>();
-
-  const declare = async (from: number, to: number) => {
-    for (const part of splitByChapter(chapters, from, to)) {
-      const { base } = part.chapter;
-      const loss = lossEvent(stamp(), part.from - base, part.to - base, "damage");
-      const group = encodeGroup(part.from, seedOf(part.chapter), [loss], frameBytes(loss));
-      putGroup(work.batch(), part.from, group);
-      lost.push([part.from, part.to]);
-      await work.wrote(group.length);
-    }
-  };
-
-  for await (const [first, group, stray] of inOrder(work.store)) {
-    const seed = seedOf(chapterOf(chapters, first));
-    const { frames } = decodeGroup(first, seed, group);
-    const fresh = frames.filter(({ position, span }) => position - span >= covered);
-    const begin = fresh[0];
-    const last = fresh.at(-1);
-    // Under a key of ours there may be a group that is not: then nothing of it is fresh, and it goes.
-    const whole = frames.length > 0 && fresh.length === frames.length;
-    if (!stray && !whole && !rewritten.has(first)) removeGroup(work.batch(), first);
-    if (!begin || !last) continue;
-    const from = begin.position - begin.span + 1;
-    if (from > covered + 1) await declare(covered + 1, from - 1);
-    if (stray || !whole) {
-      const bytes = fresh.reduce((sum, frame) => sum + frameBytes(frame), 0);
-      const kept = encodeGroup(from, seed, fresh, bytes);
-      putGroup(work.batch(), from, kept);
-      rewritten.add(from);
-      await work.wrote(kept.length);
-    }
-    covered = last.position;
-    saved += fresh.filter(({ type }) => type !== "tidegate.loss").length;
-  }
-
-  if (mark && foreign(mark, known)) {
-    // What this gateway had acknowledged went with its store; it is declared behind what the other one holds.
-    const { epoch, base } = newest(mark.chapters);
-    const moved = {
-      epoch,
-      base: covered - (mark.released - base),
-      after: covered,
-      format: 2 as const,
-    };
-    chapters = [...known, moved];
-    const to = covered + mark.accepted - mark.released;
-    if (to > covered) await declare(covered + 1, to);
-    covered = to;
-  } else if (mark && mark.accepted > covered) {
-    await declare(covered + 1, mark.accepted);
-    covered = mark.accepted;
-  }
-
-  const before = chapters.at(-1);
-  const opening = epochEvent(stamp(), {
-    reason: options.reason,
-    ...(before ? { previous: { epoch: before.epoch, highest: covered - before.base } } : {}),
-  });
-  const all = withChapter(chapters, options.epoch, covered, released);
-  const first = covered + 1;
-  putGroup(
-    work.batch(),
-    first,
-    encodeGroup(first, seedOf(newest(all)), [opening], frameBytes(opening)),
+  const { previous, lost, saved, chapters, released } = await closeHoles(
+    { ...options, chapters: known, storedRelease: side.released },
+    {
+      found: () => inOrder(work.store),
+      put: async (first, group) => {
+        putGroup(work.batch(), first, group);
+        await work.wrote(group.length);
+      },
+      remove: (first) => removeGroup(work.batch(), first),
+    },
   );
   putNotes(
     work.batch(),
     [...side.notes].map(([key, value]) => ({ key, value })),
   );
-  putMeta(work.batch(), { format: FORMAT, chapters: all, released });
+  putMeta(work.batch(), { format: FORMAT, chapters, released });
   await work.flush();
   await work.store.clear({
     gte: Buffer.from(STRAY_PREFIX),
     lt: Buffer.from("t"),
     keyEncoding: "buffer",
   });
-  return { previous: before?.epoch, lost, saved };
-}
-
-/** Whether the mark belongs to another store than the one that was found. */
-function foreign(mark: ReadMark | undefined, chapters: Chapters): boolean {
-  return mark !== undefined && !chapters.some(({ epoch }) => epoch === newest(mark.chapters).epoch);
+  return { previous, lost, saved };
 }
 
 /** Groups and strays by their first positions; at the same one the group comes first. */
