@@ -2,39 +2,20 @@
 import type { Alert } from "../events/schema.ts";
 import type { OracleRollup } from "../simulator/oracle.ts";
 import type { JournalRecord } from "../simulator/oracle-journal.ts";
-import type { CloudView } from "../simulator/verify.ts";
+import type { CloudParts } from "../simulator/verify-cloud.ts";
 import type { OpenedLog } from "./open-log.ts";
 import type { RecordJson } from "./record-json.ts";
 
-/** @param devices readings of others are left out: a log may hold far more of them */
-export async function readCloud(
-  log: OpenedLog,
-  devices: ReadonlySet<string>,
-  keepHours: CloudView["keepHours"],
-): Promise<CloudView> {
-  const journal: JournalRecord[] = [];
-  await eachRecord(log, "events", (record) => {
-    if (record.type === "tidegate.tick") return;
-    const { device } = (record.data ?? {}) as { readonly device?: string };
-    if (record.type === "tidegate.reading" && !devices.has(device ?? "")) return;
-    journal.push(journalRecord(record));
+/** @param cloud takes what belongs to the run: a log may hold far more */
+export async function readCloud(log: OpenedLog, cloud: CloudParts): Promise<void> {
+  await eachRecord(log, "events", (record) => cloud.event(journalRecord(record)));
+  await eachRecord(log, "alerts", ({ data }) => cloud.alert(data as Alert));
+  await eachRecord(log, "rollups", ({ key, data }) => {
+    if (key !== null) cloud.rollup(key, data as OracleRollup | null);
   });
-  const alerts: Alert[] = [];
-  await eachRecord(log, "alerts", ({ data }) => alerts.push(data as Alert));
-  const rollups = await newest<OracleRollup>(log, "rollups");
-  const states = await newest<Alert>(log, "alert-state");
-  return { journal, rollups, alerts, states, keepHours };
-}
-
-/** The newest value of each key. */
-async function newest<Value>(log: OpenedLog, entity: string): Promise<Value[]> {
-  const found = new Map<string, Value>();
-  await eachRecord(log, entity, ({ key, data }) => {
-    if (key === null) return;
-    if (data === null) found.delete(key);
-    else found.set(key, data as Value);
+  await eachRecord(log, "alert-state", ({ key, data }) => {
+    if (key !== null) cloud.state(key, data as Alert | null);
   });
-  return [...found.values()];
 }
 
 /** A topic that nobody has made yet holds nothing. */

@@ -6,7 +6,9 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import type { AuditReport } from "../cloud/audit.core.ts";
-import { EventLogError } from "../stream/port.ts";
+import type { CloudSettings } from "../cloud/config.ts";
+import { cloudTopologies } from "../cloud/topics.ts";
+import { type EventLog, EventLogError, type Topology } from "../stream/port.ts";
 import { auditLog } from "./audit-log.ts";
 import { createEventLog, IMPATIENT, type LogSettings } from "./connect-log.ts";
 import { CommandError } from "./errors.ts";
@@ -19,6 +21,9 @@ import { tailRecords } from "./tail-records.ts";
 /** Where the demo keeps its data, in the data directory. */
 const DEMO = "demo";
 
+/** By topology. */
+export type Lag = ReadonlyMap<string, number>;
+
 export interface OpenedLog {
   /** Lines of JSON, each ended. Resolves at the end, or with `follow` when the signal says so. */
   tail(
@@ -28,13 +33,15 @@ export interface OpenedLog {
     onLines: (lines: string) => Promise<void>,
   ): Promise<void>;
   audit(): Promise<AuditReport>;
-  /** Records that the processors have not processed yet; undefined where none can be asked. */
-  lag(): Promise<number | undefined>;
+  /** Records that each topology has not processed yet; undefined where it cannot be asked. */
+  lag(): Promise<Lag | undefined>;
+  /** Nobody else has it open, so nothing moves in it. */
+  readonly still: boolean;
   close(): Promise<void>;
 }
 
 export async function openLog(
-  settings: LogSettings & { readonly log_level: string },
+  settings: LogSettings & Pick<CloudSettings, "rollups"> & { readonly log_level: string },
   program: string,
 ): Promise<OpenedLog> {
   const running = settings.kafka.brokers.length === 0 ? readRunFile(settings.data_dir) : undefined;
@@ -52,7 +59,8 @@ export async function openLog(
         onLines(records.map((record) => `${JSON.stringify(recordJson(record))}\n`).join("")),
       ),
     audit: () => auditLog(log, namespace),
-    lag: async () => undefined,
+    lag: () => lagIn(log, cloudTopologies(namespace, settings, [])),
+    still: log.kind === "embedded",
     close: () => log.stop(),
   };
 }
@@ -81,11 +89,25 @@ export function openLogAt(url: string): OpenedLog {
   return overHttp(url.replace(/\/+$/, ""));
 }
 
-/** Of the metrics' text, over all topologies. */
-function lagOf(metrics: string): number | undefined {
-  const found = [...metrics.matchAll(/^tidegate_topology_lag_records\{[^}]*\} (\d+)$/gm)];
+async function lagIn(log: EventLog, topologies: readonly Topology[]): Promise<Lag> {
+  const lag = new Map<string, number>();
+  for (const topology of topologies) {
+    try {
+      lag.set(topology.name, await log.behind(topology));
+    } catch (error) {
+      // Where nobody has made the topics yet there is nothing to process.
+      if ((error as { code?: string }).code !== "unknown_topic") throw error;
+    }
+  }
+  return lag;
+}
+
+/** Of the metrics' text. */
+function lagOf(metrics: string): Lag | undefined {
+  const line = /^tidegate_topology_lag_records\{topology="([^"]*)"\} (\d+)$/gm;
+  const found = [...metrics.matchAll(line)];
   if (found.length === 0) return undefined;
-  return found.reduce((sum, [, lag]) => sum + Number(lag), 0);
+  return new Map(found.map(([, topology = "", lag]) => [topology, Number(lag)]));
 }
 
 function overHttp(base: string): OpenedLog {
@@ -120,6 +142,7 @@ function overHttp(base: string): OpenedLog {
     },
     audit: async () => (await (await get("/api/v1/audit")).json()) as AuditReport,
     lag: async () => lagOf(await (await get("/metrics")).text()),
+    still: false,
     close: async () => {},
   };
 }

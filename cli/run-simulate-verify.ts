@@ -3,19 +3,25 @@
  *
  * What is found missing may still be on its way; so may an alert. What is double, changed or made up stays so, and is told at
  * once. Before everything is called well, the processors must have nothing left to read, or, where that cannot be asked,
- * a second look must say the same.
+ * a second look must say the same. Where something is missing while they have something left and nothing moves, the run is neither
+ * well nor not: that is told.
  */
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { loadRules } from "../rules/file.ts";
-import type { SentLedger } from "../simulator/oracle-ledger.ts";
-import { readLedger } from "../simulator/oracle-ledger.ts";
+import { type LedgerHead, LedgerParts } from "../simulator/ledger-parts.ts";
+import type { OracleRule } from "../simulator/oracle-alerts.ts";
 import { ProgressPrinter } from "../simulator/progress.ts";
-import { type RunVerdict, verifyRun } from "../simulator/verify.ts";
-import { lastLine, verdictText } from "../simulator/verify-text.ts";
+import { type RunVerdict, verifyParts } from "../simulator/verify.ts";
+import { CloudParts } from "../simulator/verify-cloud.ts";
+import { lastLine, type Unfinished, verdictText } from "../simulator/verify-text.ts";
 import { readCloud } from "./cloud-view.ts";
 import { COULD_NOT_LOOK, CommandError } from "./errors.ts";
 import { type OpenedLog, openLog, openLogAt } from "./open-log.ts";
 import { loadProgram } from "./programs.ts";
+import { backlogOf, total, unfinished } from "./simulate-backlog.ts";
 import type { VerifyOptions } from "./simulate-verify.ts";
 
 /** Between two looks, ms. */
@@ -24,32 +30,63 @@ const DAY_HOURS = 24;
 
 type Flags = Parameters<typeof loadProgram>[2];
 
+interface Looked {
+  readonly head: LedgerHead;
+  readonly verdict: RunVerdict;
+  readonly unfinished: Unfinished | undefined;
+}
+
 export async function runVerify(file: string, options: VerifyOptions, flags: Flags): Promise<void> {
-  const { ledger, verdict } = await lookOrFail(async () => {
-    const settings = loadProgram("tools", options.config, flags);
-    const rules = options.rules === undefined ? undefined : loadRules(options.rules);
-    const sent = readLedger(file);
-    const { dashboard } = options;
-    const log = dashboard === undefined ? await openLog(settings, "verify") : openLogAt(dashboard);
-    const { minute_keep_days: minutes, hour_keep_days: hours } = settings.rollups;
-    const keepHours = { "1m": minutes * DAY_HOURS, "1h": hours * DAY_HOURS };
-    const devices = new Set(sent.messages.map(({ device }) => device));
-    const printer = new ProgressPrinter(process.stderr);
-    try {
-      const look = async () =>
-        verifyRun(sent, await readCloud(log, devices, keepHours), rules ?? undefined);
-      const found = await settled(log, look, options.wait * 1000, (line) => printer.update(line));
-      return { ledger: sent, verdict: found };
-    } finally {
-      printer.clear();
-      await log.close();
-    }
-  });
+  const directory = mkdtempSync(join(tmpdir(), "tidegate-verify-"));
+  const clear = () => rmSync(directory, { recursive: true, force: true });
+  process.once("exit", clear);
+  for (const signal of ["SIGINT", "SIGTERM"] as const) {
+    process.once(signal, () => process.exit(COULD_NOT_LOOK));
+  }
+  const looked = await lookOrFail(() => lookInto(file, directory, options, flags));
   process.stdout.write(
-    options.json ? `${JSON.stringify(plain(ledger, verdict))}\n` : verdictText(ledger, verdict),
+    options.json
+      ? `${JSON.stringify(plain(looked))}\n`
+      : verdictText(looked.head, looked.verdict, looked.unfinished),
   );
-  if (!verdict.ok) process.exitCode = 1;
+  const { verdict } = looked;
+  if (looked.unfinished) process.exitCode = COULD_NOT_LOOK;
+  else if (!verdict.ok) process.exitCode = 1;
   else if (verdict.readings.acknowledged === 0) process.exitCode = COULD_NOT_LOOK;
+}
+
+async function lookInto(
+  file: string,
+  directory: string,
+  options: VerifyOptions,
+  flags: Flags,
+): Promise<Looked> {
+  const settings = loadProgram("tools", options.config, flags);
+  const given = options.rules === undefined ? undefined : loadRules(options.rules);
+  const ledger = new LedgerParts(file, { directory });
+  const { head } = ledger;
+  const rules = given ?? (head.rules as readonly OracleRule[] | undefined);
+  const { dashboard } = options;
+  const log = dashboard === undefined ? await openLog(settings, "verify") : openLogAt(dashboard);
+  const { minute_keep_days: minutes, hour_keep_days: hours } = settings.rollups;
+  const keepHours = { "1m": minutes * DAY_HOURS, "1h": hours * DAY_HOURS };
+  const printer = new ProgressPrinter(process.stderr);
+  try {
+    const look = async () => {
+      const place = mkdtempSync(join(directory, "look-"));
+      const cloud = new CloudParts(ledger, place, keepHours);
+      await readCloud(log, cloud);
+      const verdict = verifyParts(head, () => cloud.parts(), rules);
+      rmSync(place, { recursive: true });
+      return verdict;
+    };
+    const tell = (line: string) => printer.update(line);
+    const verdict = await settled(log, look, options.wait, tell);
+    return { head, verdict, unfinished: await unfinished(log, verdict) };
+  } finally {
+    printer.clear();
+    await log.close();
+  }
 }
 
 async function settled(
@@ -58,59 +95,60 @@ async function settled(
   waitMs: number,
   tell: (line: string) => void,
 ): Promise<RunVerdict> {
+  let least = Number.POSITIVE_INFINITY;
   let before: string | undefined;
   let changedAt = performance.now();
   let seenGood = false;
-  const changed = (picture: string) => {
-    if (picture !== before) changedAt = performance.now();
-    before = picture;
-    return performance.now() - changedAt < waitMs;
-  };
+  const moves = () => performance.now() - changedAt < waitMs;
+  if (log.still) return await look();
   for (;;) {
-    const behind = await backlog(log);
-    if (behind.records > 0 && changed(JSON.stringify(behind))) {
-      tell(`${behind.records.toLocaleString("en-US")} records are on their way`);
+    const { onTheWay, behind } = await backlogOf(log);
+    const left = total(onTheWay) + total(behind);
+    // It only has moved where it became less than it ever was: ticks and heartbeats come and go all the time.
+    if (left < least) changedAt = performance.now();
+    least = Math.min(least, left);
+    if (left > 0 && moves()) {
+      tell(`${left.toLocaleString("en-US")} records are on their way`);
       await pause(LOOK_EVERY_MS / 2);
       continue;
     }
     const verdict = await look();
-    const { surplus, changed: others, unknown } = verdict.readings;
-    if (surplus.length + others.length + unknown.length > 0) return verdict;
-    if (verdict.ok && (behind.certain || seenGood)) return verdict;
+    const { surplus, changed, unknown } = verdict.counts;
+    if (surplus + changed + unknown > 0) return verdict;
+    if (verdict.ok && (behind !== undefined || seenGood)) return verdict;
     seenGood = verdict.ok;
     if (!verdict.ok) {
-      if (!changed(picture(verdict))) return verdict;
+      const now = picture(verdict);
+      if (now !== before) changedAt = performance.now();
+      before = now;
+      if (!moves()) return verdict;
       tell(`waiting: ${lastLine(verdict)}`);
     }
     await pause(LOOK_EVERY_MS);
   }
 }
 
-interface Backlog {
-  /** On the way to the log, or not processed yet. */
-  readonly records: number;
-  /** Whether the processors themselves have been asked. */
-  readonly certain: boolean;
-}
-
-async function backlog(log: OpenedLog): Promise<Backlog> {
-  const { totals } = await log.audit();
-  const lag = await log.lag();
-  return { records: totals.onTheWay + (lag ?? 0), certain: lag !== undefined };
-}
-
-function picture({ readings, rollups, alerts }: RunVerdict): string {
-  const wrong = [readings.missing.length, rollups.length, alerts?.differences.length];
-  return JSON.stringify([readings.arrived, alerts?.expected, ...wrong]);
+function picture({ readings, counts, alerts }: RunVerdict): string {
+  return JSON.stringify([readings.arrived, alerts?.expected, counts]);
 }
 
 /** For programs: whole, without what only the check itself needs. */
-function plain(ledger: SentLedger, { readings, alerts, ...verdict }: RunVerdict): object {
-  const { kind, scenario, seed, complete, from, to } = ledger;
+function plain({ head, verdict, unfinished }: Looked): object {
+  const { kind, scenario, seed, complete, from, to } = head;
+  const { readings, alerts, ...rest } = verdict;
   const { ok: _ok, unknown, changed, ...counts } = readings;
   const bare = <Item extends object>({ event: _, ...one }: Item & { event?: unknown }) => one;
   return {
-    ...verdict,
+    ...rest,
+    ok: verdict.ok && unfinished === undefined,
+    ...(unfinished === undefined
+      ? {}
+      : {
+          unfinished: {
+            behind: Object.fromEntries(unfinished.behind),
+            onTheWay: Object.fromEntries(unfinished.onTheWay),
+          },
+        }),
     run: { kind, scenario, seed, complete, from, to },
     ...counts,
     changed: changed.map(({ message, arrived }) => ({ message, arrived: bare(arrived) })),

@@ -11,7 +11,6 @@ import type { Scenario } from "../simulator/scenario/scenario.ts";
 import { CommandError } from "./errors.ts";
 import type { SimulateOptions } from "./simulate.ts";
 
-const HOUR_MS = 3_600_000;
 /** For the first connection, ms: who simulates against nothing has mistyped something, and is looking. */
 export const CONNECT_MS = 5000;
 const DEFAULT_DEVICES = 50;
@@ -63,9 +62,9 @@ function plainFleet(options: SimulateOptions, onProgress: Progress): Fleet {
     prefix: options.prefix,
     rate: options.rate,
     seed: options.seed ?? DEFAULT_SEED,
-    reconnectEveryMs: options.reconnect * 1000,
-    backfillMs: options.backfill * HOUR_MS,
-    durationMs: seconds(options.duration),
+    reconnectEveryMs: options.reconnect,
+    backfillMs: options.backfill,
+    durationMs: options.duration,
     count: options.count,
     ledger: options.ledger,
     rules: options.rules === undefined ? undefined : loadRules(options.rules),
@@ -92,12 +91,8 @@ function scenarioFleet(
 
 function scenarioOf(name: string, options: SimulateOptions): Scenario {
   const { devices, seed, duration, rules } = options;
-  const scenario = loadScenario(name, { devices, seed, durationMs: seconds(duration) });
+  const scenario = loadScenario(name, { devices, seed, durationMs: duration });
   return rules === undefined ? scenario : { ...scenario, rules: loadRules(rules) };
-}
-
-function seconds(duration: number | undefined): number | undefined {
-  return duration === undefined ? undefined : duration * 1000;
 }
 
 /** As a rules file says it. */

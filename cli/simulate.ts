@@ -1,6 +1,6 @@
 /** `tidegate simulate`: a fleet of devices over real MQTT, of a scenario or of all kinds; `simulate verify` checks it. */
-import { Command, InvalidArgumentError } from "commander";
-import { decimal, wholeNumber } from "./numbers.ts";
+import { Command, InvalidArgumentError, Option } from "commander";
+import { decimal, durationIn, wholeNumber } from "./numbers.ts";
 import { verifyCommand } from "./simulate-verify.ts";
 
 export function simulateCommand(): Command {
@@ -23,7 +23,11 @@ export function simulateCommand(): Command {
       wholeNumber,
     )
     .option("--seed <NUMBER>", "the same seed gives the same signals (default: 1)", wholeNumber)
-    .option("--duration <SECONDS>", "end after so long; else on Ctrl-C or as the scenario", decimal)
+    .option(
+      "--duration <TIME>",
+      "end after so long, like 30s, 5m or 1h30m, or seconds; else on Ctrl-C or as the scenario",
+      durationIn(SECOND_MS),
+    )
     .option("--ledger <FILE>", "write what was sent and acknowledged, as NDJSON")
     .option("--rules <FILE>", "alert rules to note in the ledger; else the scenario's own")
     .option("--print-rules", "print the scenario's rules, for `tidegate start --rules`, and end")
@@ -32,13 +36,15 @@ export function simulateCommand(): Command {
     .optionsGroup("Without a scenario:")
     .option("--rate <PER_SECOND>", "readings of each device a second", decimal, 1)
     .option("--count <READINGS>", "end after so many readings of each device", wholeNumber)
-    .option(
-      "--reconnect <SECONDS>",
-      "how often a device loses its connection on average; 0 never",
-      decimal,
-      600,
+    .addOption(
+      new Option(
+        "--reconnect <TIME>",
+        "how often a device loses its connection on average; 0 never",
+      )
+        .argParser(durationIn(SECOND_MS))
+        .default(600 * SECOND_MS, "10m"),
     )
-    .option("--backfill <HOURS>", "history sent first", decimal, 0)
+    .option("--backfill <TIME>", "history sent first, like 2d, or hours", durationIn(HOUR_MS), 0)
     .option("--prefix <TEXT>", "begins the devices' names", "")
     .addCommand(verifyCommand())
     // Some of its flags have the names of ours.
@@ -48,7 +54,7 @@ export function simulateCommand(): Command {
       `
 Examples:
   tidegate simulate --devices 50 --rate 1 --seed 7
-  tidegate simulate --devices 1000 --rate 10 --duration 60
+  tidegate simulate --devices 1000 --rate 10 --duration 5m
   tidegate simulate cold-chain --devices 5000 --seed 7 --ledger sent.ndjson
   tidegate simulate verify sent.ndjson`,
     );
@@ -63,6 +69,8 @@ Examples:
   });
 }
 
+const SECOND_MS = 1000;
+const HOUR_MS = 3_600_000;
 const FLEET_ONLY = ["rate", "count", "reconnect", "backfill", "prefix"] as const;
 
 export interface Address {
@@ -77,6 +85,7 @@ export interface SimulateOptions {
   readonly devices?: number;
   readonly rate: number;
   readonly seed?: number;
+  /** ms, as the other times here. */
   readonly duration?: number;
   readonly count?: number;
   readonly reconnect: number;

@@ -10,21 +10,26 @@ import { alertTopology } from "./alerts.core.ts";
 import type { CloudSettings } from "./config.ts";
 import { deviceTopology } from "./devices.core.ts";
 import { ledgerTopology } from "./ledger.core.ts";
+import { readingsTopology } from "./readings.core.ts";
 import { rollupTopology } from "./rollups.core.ts";
 
 const DAY_MS = 86_400_000;
 const DAY_HOURS = 24;
 
+/** Those that always run. */
 export const TOPOLOGY_NAMES = ["ledger", "rollups", "devices", "alerts"] as const;
+/** Runs where it is turned on. */
+const READINGS = "readings";
 
 export function cloudTopologies(
   namespace: string,
-  settings: CloudSettings,
+  settings: Pick<CloudSettings, "rollups">,
   rules: readonly Rule[],
 ): readonly Topology[] {
-  const { events, status, ledger, rollups, devices, alerts, alertState, rejected } =
+  const { events, status, readings, ledger, rollups, devices, alerts, alertState, rejected } =
     topicNames(namespace);
-  const changelog = (name: (typeof TOPOLOGY_NAMES)[number]) => changelogTopic(namespace, name);
+  const changelog = (name: (typeof TOPOLOGY_NAMES)[number] | typeof READINGS) =>
+    changelogTopic(namespace, name);
   const keepHours = {
     "1m": settings.rollups.minute_keep_days * DAY_HOURS,
     "1h": settings.rollups.hour_keep_days * DAY_HOURS,
@@ -41,6 +46,9 @@ export function cloudTopologies(
       changelog: changelog("alerts"),
       rules,
     }),
+    ...(settings.readings?.enabled
+      ? [readingsTopology({ events, readings, changelog: changelog(READINGS) })]
+      : []),
   ];
 }
 
@@ -74,5 +82,11 @@ export function cloudTopicSpecs(
     compact(names.ledger),
     kept(names.rejected, settings.rejected_retention_days),
     ...TOPOLOGY_NAMES.map((name) => compact(changelogTopic(namespace, name))),
+    ...(settings.readings?.enabled
+      ? [
+          kept(names.readings, settings.readings.retention_days),
+          compact(changelogTopic(namespace, READINGS)),
+        ]
+      : []),
   ];
 }

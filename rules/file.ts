@@ -17,7 +17,10 @@ const MAX_STARS = 8;
 
 const DEFAULT_FRESHNESS_MS = 3_600_000;
 const NUMBER = "[+-]?(?:\\d+\\.?\\d*|\\.\\d+)(?:[eE][+-]?\\d+)?";
-const WHEN = new RegExp(`^(.+?)\\s+(above|below)\\s+(${NUMBER})(?:\\s+for\\s+(\\S+))?$`, "s");
+const WHEN = new RegExp(
+  `^(.+?)\\s+(above|below)\\s+(${NUMBER})(?:\\s+for\\s+(\\S+(?: (?:ms|s|min|m|h|d))?))?$`,
+  "s",
+);
 const CLEAR = new RegExp(`^(above|below)\\s+(${NUMBER})$`);
 
 export const WHEN_HINT = 'write it like "temperature above -15" or "temperature above -15 for 5m"';

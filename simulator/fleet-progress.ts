@@ -5,6 +5,8 @@ export interface FleetProgress {
   readonly elapsedMs: number;
   readonly devices: number;
   readonly connected: number;
+  /** Battery nodes that want no connection now. */
+  readonly sleeping: number;
   /** Messages written to a socket at least once. */
   readonly sent: number;
   readonly acknowledged: number;
@@ -26,7 +28,7 @@ export interface FleetProgress {
   readonly latencyP99Ms: number | undefined;
   /** How late this process came to its devices' turns, since the progress before: more than a few ms, and it is too busy itself. */
   readonly latenessP99Ms: number | undefined;
-  /** Why a device has no connection, the last reason heard; undefined while all have one. */
+  /** Why a device has no connection, the last reason heard; undefined while all that want one have it. */
   readonly fault: string | undefined;
 }
 

@@ -13,6 +13,8 @@ export interface Member {
   readonly inFlight: number;
   /** Made and not written yet, and would be if it could. */
   readonly queued: number;
+  /** A battery node between two times that it wakes up: it wants no connection. */
+  readonly sleeps?: boolean;
   /** Kept for later by its own will: a battery node that sleeps. */
   readonly asleep?: number;
   /** Makes nothing more. */
@@ -63,9 +65,9 @@ export class FleetRun {
         this.#connected += 1;
         this.#everConnected = true;
       },
-      offline: () => {
+      offline: (asPlanned) => {
         this.#connected -= 1;
-        if (this.#state !== "ended") this.tally.reconnects += 1;
+        if (!asPlanned && this.#state !== "ended") this.tally.reconnects += 1;
       },
       fault: (reason) => this.tally.fault(reason),
     };
@@ -120,15 +122,17 @@ export class FleetRun {
     const elapsedMs = this.#elapsed();
     const { sent, acknowledged, dropped, resent, reconnects } = this.tally;
     const counts = { sent, acknowledged, dropped, resent, reconnects };
+    const sleeping = this.#sum(({ sleeps = false }) => Number(sleeps));
     return {
       elapsedMs,
       devices: this.#members.length,
       connected: this.#connected,
+      sleeping,
       ...counts,
       outstanding: this.#sum(({ inFlight }) => inFlight),
       queued: this.#sum(({ queued }) => queued),
       ...this.tally.rates(elapsedMs),
-      fault: this.#connected < this.#members.length ? this.tally.lastFault : undefined,
+      fault: this.#connected + sleeping < this.#members.length ? this.tally.lastFault : undefined,
     };
   }
 

@@ -203,14 +203,18 @@ class ScenarioDevice implements Member, DeviceRecorder {
   }
 
   get queued(): number {
-    return this.#sleeps ? 0 : this.#device.queued;
+    return this.#keepsForLater ? 0 : this.#device.queued;
+  }
+
+  get sleeps(): boolean {
+    return this.#device.asleep;
   }
 
   get asleep(): number {
-    return this.#sleeps ? this.#device.queued : 0;
+    return this.#keepsForLater ? this.#device.queued : 0;
   }
 
-  get #sleeps(): boolean {
+  get #keepsForLater(): boolean {
     return this.#identity.spec.behaviour.sleep !== undefined;
   }
 

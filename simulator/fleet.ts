@@ -159,7 +159,7 @@ export class Fleet {
           this.#run.record({ t: "dropped", at: this.#now(), d, count: 1 });
         },
         onOnline: () => watcher.online(),
-        onOffline: () => watcher.offline(),
+        onOffline: () => watcher.offline(false),
         onFault: (reason) => watcher.fault(reason),
       },
     );

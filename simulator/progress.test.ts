@@ -20,6 +20,7 @@ const fleet = {
   elapsedMs: 65_000,
   devices: 50,
   connected: 49,
+  sleeping: 0,
   sent: 3200,
   acknowledged: 3190,
   outstanding: 10,
@@ -53,6 +54,14 @@ describe("progress", () => {
     for (; now <= 11_000; now += 1000) printer.update(`at ${now}`);
     printer.end("done");
     expect(screen.text).toBe("at 0\nat 5000\nat 10000\ndone\n");
+  });
+
+  test("devices that sleep are told of as what they are, apart from those that are missing", () => {
+    const sleepy = { ...fleet, devices: 30, connected: 25, sleeping: 5 };
+    expect(fleetLine(sleepy)).toContain(" · 25 connected, 5 asleep · ");
+    expect(fleetLine({ ...sleepy, sleeping: 4 })).toContain(
+      " · 25 connected, 4 asleep, 1 not connected · ",
+    );
   });
 
   test("a fleet's line", () => {

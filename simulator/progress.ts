@@ -56,7 +56,7 @@ export class ProgressPrinter {
 export function fleetLine(progress: FleetProgress): string {
   return [
     duration(progress.elapsedMs),
-    `${progress.connected} of ${progress.devices} connected`,
+    connected(progress),
     `${whole(progress.acknowledged)} acknowledged (${whole(progress.acknowledgedPerSecond)}/s)`,
     latency(progress.latencyP50Ms, progress.latencyP99Ms),
     progress.outstanding > 0 && `${whole(progress.outstanding)} outstanding`,
@@ -67,6 +67,13 @@ export function fleetLine(progress: FleetProgress): string {
   ]
     .filter((part) => typeof part === "string")
     .join(" · ");
+}
+
+/** Those that sleep are as they should be. */
+function connected({ connected, devices, sleeping }: FleetProgress): string {
+  const missing = devices - connected - sleeping;
+  if (sleeping === 0) return `${connected} of ${devices} connected`;
+  return `${connected} connected, ${sleeping} asleep${missing > 0 ? `, ${missing} not connected` : ""}`;
 }
 
 export function fleetSummaryLine(summary: FleetSummary): string {

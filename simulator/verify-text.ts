@@ -1,20 +1,48 @@
 /** A verdict on a run, for people: what was looked at, what is wrong with it line by line, and one line at the end. */
 
+import type { LedgerHead } from "./ledger-parts.ts";
 import type { OracleRollup, RollupDifference } from "./oracle.ts";
 import type { AlertDifference, OracleAlert } from "./oracle-alerts.ts";
-import type { ArrivedMessage, LedgerMessage, SentLedger } from "./oracle-ledger.ts";
+import type { ArrivedMessage, LedgerMessage } from "./oracle-ledger.ts";
 import type { RunVerdict } from "./verify.ts";
 
 /** Of each kind so many are told; the rest are counted. */
 const TOLD = 5;
 
-export function verdictText(ledger: SentLedger, verdict: RunVerdict): string {
-  return `${[...looked(ledger, verdict), ...faults(verdict), lastLine(verdict)].join("\n")}\n`;
+/** What has not come through yet, each with how much. */
+export interface Unfinished {
+  /** Records that topologies have not processed. */
+  readonly behind: readonly (readonly [topology: string, records: number])[];
+  /** Events that gateways hold. */
+  readonly onTheWay: readonly (readonly [gateway: string, events: number])[];
 }
 
-function looked(ledger: SentLedger, verdict: RunVerdict): string[] {
-  const { readings, gateways, windows, alerts } = verdict;
-  const devices = new Set(ledger.messages.map(({ device }) => device)).size;
+/** @param unfinished where it is too early to say what is missing */
+export function verdictText(
+  ledger: LedgerHead,
+  verdict: RunVerdict,
+  unfinished?: Unfinished,
+): string {
+  const end = unfinished ? unfinishedLine(unfinished) : lastLine(verdict);
+  return `${[...looked(ledger, verdict), ...faults(verdict, unfinished), end].join("\n")}\n`;
+}
+
+function unfinishedLine({ behind, onTheWay }: Unfinished): string {
+  const sum = (parts: Unfinished["behind"]) => parts.reduce((total, [, count]) => total + count, 0);
+  const each = (parts: Unfinished["behind"]) =>
+    parts.map(([name, count]) => `${name} ${whole(count)}`).join(", ");
+  const processing =
+    behind.length > 0 &&
+    `the processors have ${whole(sum(behind))} records left to process (${each(behind)}): do they run?`;
+  const sending =
+    onTheWay.length > 0 &&
+    `gateways hold ${whole(sum(onTheWay))} events that have not arrived (${each(onTheWay)}): do they run, and is their link up?`;
+  const why = [processing, sending].filter((part) => typeof part === "string").join(" ");
+  return `UNFINISHED: nothing can be said yet, and nothing has moved for a while; ${why}`;
+}
+
+function looked(ledger: LedgerHead, verdict: RunVerdict): string[] {
+  const { readings, devices, gateways, windows, alerts } = verdict;
   const resent =
     readings.resentArrived > 0 &&
     `${whole(readings.resentArrived)} there once more because sent once more`;
@@ -47,7 +75,12 @@ function looked(ledger: SentLedger, verdict: RunVerdict): string[] {
   ].map((parts) => parts.filter((part) => typeof part === "string").join(", "));
 }
 
-function faults({ readings, declaredLost, rollups, alerts }: RunVerdict): string[] {
+/** While something is under way, only what no later look can make good. */
+function faults(
+  { counts, readings, declaredLost, rollups, alerts }: RunVerdict,
+  unfinished: Unfinished | undefined,
+): string[] {
+  if (unfinished) return [];
   const { missing, surplus, changed, unknown } = readings;
   const declared = declaredLost > 0 ? ` (the gateway declared ${whole(declaredLost)} lost)` : "";
   const differences = alerts?.differences ?? [];
@@ -55,15 +88,26 @@ function faults({ readings, declaredLost, rollups, alerts }: RunVerdict): string
   const of = (...kinds: readonly AlertDifference["kind"][]) =>
     differences.filter((one) => kinds.includes(one.kind) && !isLate(one));
   return [
-    ...told(`MISSING: acknowledged, and not in the log${declared}`, missing, message),
-    ...told("DOUBLE: more often in the log than it was sent", surplus, (one) => {
-      return `${message(one.message)}: ${one.times} times, written ${one.message.writes}`;
-    }),
-    ...told("CHANGED: in the log with another content", changed, (one) => {
-      return `${message(one.message)} became ${JSON.stringify(one.arrived.metrics)}`;
-    }),
-    ...told("UNEXPECTED: in the log, and nobody sent it", unknown, reading),
-    ...told("ROLLUPS that are not what the readings come to", rollups, rollup),
+    ...told(
+      `MISSING: acknowledged, and not in the log${declared}`,
+      missing,
+      message,
+      counts.missing,
+    ),
+    ...told(
+      "DOUBLE: more often in the log than it was sent",
+      surplus,
+      (one) => `${message(one.message)}: ${one.times} times, written ${one.message.writes}`,
+      counts.surplus,
+    ),
+    ...told(
+      "CHANGED: in the log with another content",
+      changed,
+      (one) => `${message(one.message)} became ${JSON.stringify(one.arrived.metrics)}`,
+      counts.changed,
+    ),
+    ...told("UNEXPECTED: in the log, and nobody sent it", unknown, reading, counts.unknown),
+    ...told("ROLLUPS that are not what the readings come to", rollups, rollup, counts.rollups),
     ...told("MISSING ALERTS: had to come and did not", of("missing"), alertLine),
     ...told("UNEXPECTED ALERTS: came and must not have", of("unexpected"), alertLine),
     ...told("LATE ALERTS: came at another time than they had to", late, alertLine),
@@ -79,7 +123,7 @@ function isLate({ expected, actual }: AlertDifference): boolean {
 }
 
 /** The verdict in one line. */
-export function lastLine({ ok, readings, rollups, alerts, gateways }: RunVerdict): string {
+export function lastLine({ ok, counts, readings, alerts, gateways }: RunVerdict): string {
   if (ok && readings.acknowledged === 0) return "Nothing was acknowledged, so nothing can be said.";
   if (ok) {
     const judged = alerts ? "; every alert came at its time, and no other" : "";
@@ -88,14 +132,13 @@ export function lastLine({ ok, readings, rollups, alerts, gateways }: RunVerdict
   if (gateways.length === 0) {
     return "NOT OK: nothing of this run is in the log. Is it the log that the gateway forwards to?";
   }
-  const { missing, surplus, changed, unknown } = readings;
   const parts = [
-    count(missing.length, "reading missing", "readings missing"),
-    count(surplus.length, "double", "double"),
-    count(changed.length, "changed", "changed"),
-    count(unknown.length, "unexpected", "unexpected"),
-    count(rollups.length, "rollup wrong", "rollups wrong"),
-    count(alerts?.differences.length ?? 0, "alert wrong", "alerts wrong"),
+    count(counts.missing, "reading missing", "readings missing"),
+    count(counts.surplus, "double", "double"),
+    count(counts.changed, "changed", "changed"),
+    count(counts.unknown, "unexpected", "unexpected"),
+    count(counts.rollups, "rollup wrong", "rollups wrong"),
+    count(counts.alerts, "alert wrong", "alerts wrong"),
   ];
   return `NOT OK: ${parts.filter((part) => part !== undefined).join(", ")}.`;
 }
@@ -111,9 +154,15 @@ function count(number: number, one: string, many: string): string | undefined {
   return number === 0 ? undefined : `${whole(number)} ${number === 1 ? one : many}`;
 }
 
-function told<Item>(title: string, items: readonly Item[], line: (item: Item) => string): string[] {
+/** @param all how many there are, where not all of them were kept */
+function told<Item>(
+  title: string,
+  items: readonly Item[],
+  line: (item: Item) => string,
+  all = items.length,
+): string[] {
   if (items.length === 0) return [];
-  const more = items.length > TOLD ? [`  and ${whole(items.length - TOLD)} more`] : [];
+  const more = all > TOLD ? [`  and ${whole(all - TOLD)} more`] : [];
   return [title, ...items.slice(0, TOLD).map((item) => `  ${line(item)}`), ...more];
 }
 

@@ -5,6 +5,9 @@
  * What must be is computed by the oracles, which share no code with the product's processing. Only what belongs to the run
  * is judged: its devices, on the gateways that took its readings, between its first and last moment; whatever else is in
  * the same log may be there or not.
+ *
+ * A run may be too large for the memory: it is judged in parts, each with some of the devices and all that the cloud knows of
+ * them. Only the time of the run is found out of all of them together, and so they are gone through twice.
  */
 import assert from "node:assert/strict";
 import {
@@ -14,6 +17,7 @@ import {
   type Reading,
   type Stamp,
 } from "../events/schema.ts";
+import type { LedgerHead } from "./ledger-parts.ts";
 import { compareRollups, type OracleRollup, type RollupDifference } from "./oracle.ts";
 import {
   type AlertDifference,
@@ -26,10 +30,12 @@ import { type JournalEvent, type JournalRecord, journalEvents } from "./oracle-j
 import {
   type ArrivedMessage,
   checkLedger,
+  type LedgerMessage,
   type LedgerVerdict,
   type SentLedger,
 } from "./oracle-ledger.ts";
 import { expectedFromJournals, type KeepHours } from "./oracle-rollups.ts";
+import { VerdictSum } from "./verify-sum.ts";
 
 /** What the cloud's topics hold. */
 export interface CloudView {
@@ -44,8 +50,31 @@ export interface CloudView {
   readonly keepHours: KeepHours;
 }
 
+/** Some of a run's devices, and all that there is of them. */
+export interface RunPart {
+  readonly messages: readonly LedgerMessage[];
+  /**
+   * Of the journal the devices' readings, and everything of their gateways that is no reading; readings that had to wait for
+   * their time are needed of all devices, because they wait in one queue.
+   */
+  readonly cloud: CloudView;
+}
+
+export interface VerdictCounts {
+  readonly missing: number;
+  readonly surplus: number;
+  readonly changed: number;
+  readonly unknown: number;
+  readonly rollups: number;
+  readonly alerts: number;
+}
+
+/** In its lists are the first thousand of each kind; how many there are is in `counts`. */
 export interface RunVerdict {
   readonly ok: boolean;
+  readonly counts: VerdictCounts;
+  /** Devices that sent something. */
+  readonly devices: number;
   readonly readings: LedgerVerdict<Arrival>;
   /** Gateways that took readings of the run. */
   readonly gateways: readonly string[];
@@ -79,45 +108,55 @@ const NARROW_MS = 20;
 /** Messages of one run reach their gateway within this of each other, ms; what is further off belongs to another run. */
 const SPREAD_MS = 10_000;
 
-/** @param rules without them the ledger's own; no alert is judged where there are none */
+type Rules = readonly OracleRule[] | undefined;
+
+/** One that fits in the memory. @param rules without them the ledger's own; no alert is judged where there are none */
 export function verifyRun(
-  ledger: SentLedger,
+  { messages, ...head }: SentLedger,
   cloud: CloudView,
-  rules: readonly OracleRule[] | undefined = ledger.rules as readonly OracleRule[] | undefined,
+  rules: Rules = head.rules as Rules,
 ): RunVerdict {
-  const devices = new Set(ledger.messages.map(({ device }) => device));
-  const everybody = arrivals(cloud.journal, devices);
-  const span = spanOf(ledger, everybody);
-  const { gateways } = span;
-  const all = everybody.filter(({ gateway }) => gateways.has(gateway));
-  const own = all.filter((one) => span.holds(dataOf(one), span.knows(one)));
-  const readings = checkLedger(ledger, own);
-  const journal = cloud.journal.filter(({ key }) => gateways.has(key ?? ""));
-  const { windows, differences } = judgeWindows(cloud, journal, own);
-  const alerts = rules && judgeAlerts(rules, cloud, all, journal, own, span);
-  const ok = readings.ok && differences.length === 0 && (alerts?.differences.length ?? 0) === 0;
-  return {
-    ok,
-    readings,
-    gateways: [...gateways].sort(),
-    declaredLost: declaredLost(journal, span),
-    windows,
-    rollups: differences,
-    alerts,
-  };
+  return verifyParts(head, () => [{ messages, cloud }], rules);
 }
 
-/** Events that the gateways gave up in the time of the run, and said so. */
-function declaredLost(journal: readonly JournalRecord[], span: Span): number {
-  const losses = journal.filter(({ type, data }) => type === "tidegate.loss" && data !== undefined);
-  return losses
-    .map(({ data }) => data as Loss)
-    .filter((loss) => span.holds(loss))
-    .reduce((sum, { from, to }) => sum + to - from + 1, 0);
+/**
+ * @param parts all of them, anew at each call; only one is held at a time
+ * @param rules no alert is judged without them
+ */
+export function verifyParts(
+  head: LedgerHead,
+  parts: () => Iterable<RunPart>,
+  rules: Rules,
+): RunVerdict {
+  const found = new Found();
+  for (const { messages, cloud } of parts())
+    found.add(matches(messages, arrivals(messages, cloud)));
+  const span = spanOf(head, found);
+  const sum = new VerdictSum(span.gateways, rules !== undefined);
+  for (const part of parts()) judgePart(part, span, rules, sum);
+  return sum.verdict();
+}
+
+function judgePart({ messages, cloud }: RunPart, span: Span, rules: Rules, sum: VerdictSum): void {
+  const { gateways } = span;
+  const everybody = arrivals(messages, cloud);
+  const { certain } = matches(messages, everybody);
+  const all = everybody.filter(({ gateway }) => gateways.has(gateway));
+  const own = all.filter((one) => span.holds(dataOf(one), certain.has(one)));
+  const journal = cloud.journal.filter(({ key }) => gateways.has(key ?? ""));
+  sum.readings(checkLedger({ messages }, own));
+  sum.devices += new Set(messages.map(({ device }) => device)).size;
+  sum.windows(judgeWindows(cloud, journal, own));
+  if (rules) sum.alerts(judgeAlerts(rules, cloud, all, journal, own, span));
+  for (const record of journal) {
+    if (record.type !== "tidegate.loss" || record.data === undefined) continue;
+    if (span.holds(record.data as Loss)) sum.loss(record);
+  }
 }
 
 /** Readings of the devices, whatever came twice. */
-function arrivals(journal: readonly JournalRecord[], devices: ReadonlySet<string>): Arrival[] {
+function arrivals(messages: readonly LedgerMessage[], { journal }: CloudView): Arrival[] {
+  const devices = new Set(messages.map(({ device }) => device));
   return journalEvents(journal).flatMap((one): Arrival[] => {
     const { gateway, id, type, data } = one;
     if (type !== "tidegate.reading" || data === undefined) return [];
@@ -139,16 +178,21 @@ interface Span {
    * @param known it is a message of the ledger for certain, by its time and words
    */
   holds(reading: Stamp, known?: boolean): boolean;
-  knows(arrival: Arrival): boolean;
 }
 
-/**
- * The gateways' clocks may differ from the simulator's: by how much is told by the readings that are known by their words.
- * A ledger that was cut off says nothing of what came after its last line.
- */
-function spanOf(ledger: SentLedger, all: readonly Arrival[]): Span {
+/** What of the ledger stands in the log, by its words. */
+interface Matches {
+  /** Gateways that took it. */
+  readonly gateways: ReadonlySet<string>;
+  /** Is a message of the ledger by its time and words. */
+  readonly certain: ReadonlySet<Arrival>;
+  /** From the sender's clock to the gateway's, of messages that there is only one of, ms. */
+  readonly delays: readonly number[];
+}
+
+function matches(messages: readonly LedgerMessage[], all: readonly Arrival[]): Matches {
   const sentAt = new Map<string, number | undefined>();
-  for (const message of ledger.messages) {
+  for (const message of messages) {
     const key = words(message);
     // What is alike does not say when it was sent, and without a time of its own it may be another run's.
     const unique = message.time !== undefined && !sentAt.has(key);
@@ -166,6 +210,25 @@ function spanOf(ledger: SentLedger, all: readonly Arrival[]): Span {
     const at = sentAt.get(key);
     if (clock !== "unsynced" && at !== undefined) delays.push(received - at);
   }
+  return { gateways, certain, delays };
+}
+
+/** What the parts have found together. */
+class Found {
+  readonly gateways = new Set<string>();
+  readonly delays: number[] = [];
+
+  add({ gateways, delays }: Matches): void {
+    for (const gateway of gateways) this.gateways.add(gateway);
+    for (const delay of delays) this.delays.push(delay);
+  }
+}
+
+/**
+ * The gateways' clocks may differ from the simulator's: by how much is told by the readings that are known by their words.
+ * A ledger that was cut off says nothing of what came after its last line.
+ */
+function spanOf(ledger: LedgerHead, { gateways, delays }: Found): Span {
   // The same recording may have been replayed before: what is meant is what came nearest.
   const nearest = delays.reduce(
     (best, delay) => (Math.abs(delay) < Math.abs(best) ? delay : best),
@@ -190,7 +253,6 @@ function spanOf(ledger: SentLedger, all: readonly Arrival[]): Span {
       const after = known ? EDGE_MS : ledger.complete ? edge : 0;
       return reading.received >= from - before && reading.received < to + after;
     },
-    knows: (arrival) => certain.has(arrival),
   };
 }
 
@@ -212,7 +274,7 @@ function judgeWindows(
   { rollups, keepHours }: CloudView,
   journal: readonly JournalRecord[],
   own: readonly Arrival[],
-): { readonly windows: number; readonly differences: RollupDifference[] } {
+): JudgedWindows {
   const times = new Map<string, { from: number; to: number }>();
   for (const one of own) {
     const { received, clock } = dataOf(one);
@@ -232,6 +294,11 @@ function judgeWindows(
   const expected = expectedFromJournals(journal, keepHours).rollups.filter(touched);
   const differences = compareRollups(expected, rollups.filter(touched));
   return { windows: expected.length, differences };
+}
+
+export interface JudgedWindows {
+  readonly windows: number;
+  readonly differences: readonly RollupDifference[];
 }
 
 function seriesOf({ gateway, device }: { readonly gateway: string; readonly device: string }) {

@@ -122,6 +122,11 @@ export class Device implements DeviceEvents {
     return this.#life === "online";
   }
 
+  /** Without a radio, until it is time to wake up. */
+  get asleep(): boolean {
+    return this.#life === "asleep";
+  }
+
   /** Readings that were measured and never sent. */
   get queued(): number {
     return this.#kept.length;

@@ -9,8 +9,8 @@ import type { Switchboard } from "./switchboard.ts";
 
 export interface WorldWatcher {
   online(): void;
-  /** A connection that was made is gone, whoever ended it. */
-  offline(): void;
+  /** A connection that was made is gone. @param asPlanned the device said goodbye: it sleeps, or the run is over */
+  offline(asPlanned: boolean): void;
   /** Why a connection could not be made, or ended against the device's will. */
   fault(reason: string): void;
 }
@@ -56,7 +56,7 @@ export class MqttWorld implements DeviceWorld {
     const connection = this.#connection;
     if (!connection) return;
     this.#connection = undefined;
-    if (connection.isOpen) this.#watcher.offline();
+    if (connection.isOpen) this.#watcher.offline(clean);
     if (clean) this.#leaving = connection.end();
     else connection.cut();
   }
@@ -91,7 +91,7 @@ export class MqttWorld implements DeviceWorld {
       },
       closed: (reason, wasOpen) => {
         this.#connection = undefined;
-        if (wasOpen) this.#watcher.offline();
+        if (wasOpen) this.#watcher.offline(false);
         this.#watcher.fault(reason);
         told()?.disconnected();
       },
