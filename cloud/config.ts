@@ -22,6 +22,22 @@ export const rollupSettings = Type.Object(
   { additionalProperties: false, default: {} },
 );
 
+export const readingsSettings = Type.Object(
+  {
+    enabled: Type.Boolean({
+      default: false,
+      description:
+        "Also write each reading exactly once to a topic of its own, keyed by device, for other consumers. Turned on later, it begins with the oldest reading that the events topic still holds.",
+    }),
+    retention_days: Type.Integer({
+      default: 30,
+      minimum: 1,
+      description: "How long it keeps a reading, from the time of sending.",
+    }),
+  },
+  { additionalProperties: false, default: {} },
+);
+
 export const readModelSettings = Type.Object(
   {
     raw_keep_days: Type.Integer({
@@ -51,6 +67,7 @@ export const cloudSettings = {
     Type.String({ minLength: 1, description: "Alert rules, a YAML file; no alerts without it." }),
   ),
   rollups: rollupSettings,
+  readings: readingsSettings,
   alert_retention_days: Type.Integer({
     default: 400,
     minimum: 1,
@@ -66,6 +83,8 @@ export const cloudSettings = {
 
 const whole = Type.Object({
   rollups: rollupSettings,
+  /** Whoever embeds the cloud may leave it out: then there is no such topic. */
+  readings: Type.Optional(readingsSettings),
   alert_retention_days: cloudSettings.alert_retention_days,
   rejected_retention_days: cloudSettings.rejected_retention_days,
   read_model: readModelSettings,

@@ -23,7 +23,7 @@ const READINGS = "readings";
 
 export function cloudTopologies(
   namespace: string,
-  settings: Pick<CloudSettings, "rollups">,
+  settings: Pick<CloudSettings, "rollups" | "readings">,
   rules: readonly Rule[],
 ): readonly Topology[] {
   const { events, status, readings, ledger, rollups, devices, alerts, alertState, rejected } =

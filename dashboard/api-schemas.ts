@@ -51,6 +51,12 @@ export const gatewaysSchema = Type.Object({ items: Type.Array(gatewaySchema) });
 export const ledgerListSchema = Type.Object({ items: Type.Array(ledgerSchema) });
 export const alertListSchema = Type.Object({ items: Type.Array(alertSchema) });
 
+/** The contract's files: CDDL and JSON Schemas of the events. */
+export const contractIndexSchema = Type.Object({
+  items: Type.Array(Type.Object({ name: Type.String(), mediaType: Type.String() })),
+});
+export const contractQuerySchema = Type.Object({ name: nameParam });
+
 export const devicesQuerySchema = Type.Object({
   gateway: Type.Optional(nameParam),
   search: Type.Optional(Type.String({ maxLength: 256 })),

@@ -1,6 +1,8 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import fastify, { type FastifyInstance } from "fastify";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import type { Alert } from "../events/schema.ts";
+import { type Alert, EVENT_SCHEMAS } from "../events/schema.ts";
 import { dashboardRoutes } from "./routes.ts";
 import { FakeReadModel } from "./test-support/fake-read-model.ts";
 
@@ -201,6 +203,31 @@ describe("what goes wrong is told as a problem (RFC 9457)", () => {
     expect(answer.status).toBe(500);
     expect(answer.body.code).toBe("internal");
     expect(JSON.stringify(answer.body)).not.toMatch("secret");
+  });
+});
+
+describe("the contract's files", () => {
+  test("are listed, and served as they are published", async () => {
+    const { body } = await get("/schemas");
+    const names = body.items.map(({ name }: { name: string }) => name);
+    expect(names).toContain("events.cddl");
+    expect(names).toHaveLength(2 + 2 * Object.keys(EVENT_SCHEMAS).length);
+    for (const { name, mediaType } of body.items) {
+      const answer = await server.inject(`/api/v1/schemas/${name}`);
+      expect(answer.statusCode).toBe(200);
+      expect(answer.headers["content-type"]).toMatch(mediaType);
+      expect(answer.body).toBe(
+        readFileSync(join(import.meta.dirname, "../events/contract/v1", name), "utf8"),
+      );
+    }
+  });
+  test("and nothing else of the disk", async () => {
+    for (const name of ["0.1.0.json", "released", "..%2Fapi.ts", "%2Fetc%2Fpasswd"]) {
+      expect((await get(`/schemas/${name}`)).body).toMatchObject({
+        status: 404,
+        code: "not_found",
+      });
+    }
   });
 });
 

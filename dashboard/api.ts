@@ -2,10 +2,13 @@
 import type { FastifyPluginAsync, FastifyPluginOptions, FastifyTypeProvider } from "fastify";
 import type { Static, TSchema } from "typebox";
 import type { Page, ReadModel } from "../cloud/read-model/port.ts";
+import { contractFiles } from "../events/contract.ts";
 import { type Alert, alertSchema, deviceSchema } from "../events/schema.ts";
 import {
   alertHistoryQuerySchema,
   alertListSchema,
+  contractIndexSchema,
+  contractQuerySchema,
   DEFAULT_PAGE,
   deviceDetailSchema,
   deviceQuerySchema,
@@ -146,6 +149,18 @@ export const apiRoutes: FastifyPluginAsync<ApiOptions> = async (instance, option
   api.get("/ledger", { schema: { response: { 200: ledgerListSchema } } }, async () => ({
     items: [...(await readModel.ledger())],
   }));
+
+  const contract = contractFiles();
+  api.get("/schemas", { schema: { response: { 200: contractIndexSchema } } }, async () => ({
+    items: contract.map(({ name, mediaType }) => ({ name, mediaType })),
+  }));
+
+  api.get("/schemas/:name", { schema: { params: contractQuerySchema } }, async (request, reply) => {
+    const file = contract.find(({ name }) => name === request.params.name);
+    if (!file) throw new Problem(404, "not_found", `There is no schema ${request.params.name}.`);
+    // The same for every version of the program that is out: worth keeping, and asking for again after an upgrade.
+    return reply.header("cache-control", "max-age=3600").type(file.mediaType).send(file.text);
+  });
 
   api.get("/live", { schema: { querystring: liveQuerySchema } }, (request, reply) =>
     handleLive(hub, request, reply, request.query),

@@ -77,6 +77,7 @@ describe("what does not fit its schema is refused", () => {
     ["a metric that is a list", { metrics: { a: [1] } }],
     ["NaN", { metrics: { a: Number.NaN } }],
     ["infinity", { time: Number.POSITIVE_INFINITY }],
+    ["a list under a name with a line break", { metrics: { "a\nb": [1] } }],
     ["an empty name", { device: "" }],
     ["a long name", { device: "x".repeat(MAX_NAME_LENGTH + 1) }],
     ["a long text", { metrics: { a: "x".repeat(1025) } }],

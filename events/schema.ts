@@ -1,8 +1,9 @@
 /**
- * The event types of version 1, as schemas from which the TypeScript types come. The wire form is CBOR and
- * events.cddl describes it for everybody else; a test holds the two together.
+ * The event types of version 1, as schemas: the one source of the TypeScript types, of what the decoder checks, and of the
+ * CDDL and JSON Schemas for everybody else (cddl.ts, json-schema.ts; `node scripts/contract.mjs` writes the files).
  *
  * Evolution: within version 1 a schema only ever gains optional fields, and readers ignore what they don't know.
+ * compatibility.core.ts holds every change against what was released.
  * Times are milliseconds since 1970-01-01T00:00:00Z, durations milliseconds, both as numbers.
  */
 import Type, { type Static, type TSchema } from "typebox";
@@ -17,14 +18,41 @@ const bytes = Type.Unsafe<Uint8Array>({ bytes: true });
 /** `[from, to]`, both included. */
 const range = Type.Tuple([sequence, sequence]);
 
+/**
+ * One of some words, each with its meaning: that is part of the contract too, and a changed one is found like a removed word.
+ */
+function oneOf<const Word extends string>(
+  words: readonly Word[],
+  meanings: Readonly<Record<Word, string>>,
+) {
+  return Type.Unsafe<Word>(Type.Enum([...words], { "x-meanings": meanings }));
+}
+
+/** Values by name. No Type.Record: its pattern for names passes by those with a line break, and what they hold. */
+function byName<Value extends TSchema>(value: Value, limits: object = {}) {
+  return Type.Unsafe<Record<string, Static<Value>>>({
+    type: "object",
+    additionalProperties: value,
+    "x-names": { minLength: 1, maxLength: MAX_NAME_LENGTH },
+    ...limits,
+  });
+}
+
 export const CLOCKS = ["device", "synced", "restamped", "unsynced"] as const;
 /** How the time of an event was come by. */
 export type Clock = (typeof CLOCKS)[number];
 
+const clock = oneOf(CLOCKS, {
+  device: "the device gave the time",
+  synced: "the gateway's clock was right at receipt",
+  restamped: "the gateway's clock was wrong at receipt and the time was put right before sending",
+  unsynced: "nobody knew the time; a `tidegate.clock` of the same boot may tell it later",
+});
+
 /** What every journal event says of the moment the gateway took it in. */
 const stamp = {
   received: Type.Number({ description: "the gateway's clock at receipt, ms since 1970" }),
-  clock: Type.Unsafe<Clock>(Type.Enum([...CLOCKS])),
+  clock,
   boot: Type.String({ description: "id of the gateway's boot, so that `uptime` can be compared" }),
   uptime: Type.Number({ description: "the gateway's monotonic clock at receipt, ms since boot" }),
 };
@@ -39,78 +67,115 @@ const metricValue = Type.Union([
 ]);
 export type MetricValue = Static<typeof metricValue>;
 
-/** What one message of one device said. */
-export const readingSchema = Type.Object({
-  ...stamp,
-  device: name,
-  metrics: Type.Record(name, metricValue, { minProperties: 1, maxProperties: MAX_METRICS }),
-  time: Type.Optional(time),
-});
+const metrics = byName(metricValue, { minProperties: 1, maxProperties: MAX_METRICS });
+
+export const readingSchema = Type.Object(
+  {
+    ...stamp,
+    device: name,
+    metrics,
+    time: Type.Optional(
+      Type.Number({ description: "the device's own, where it gave one, ms since 1970" }),
+    ),
+  },
+  { description: "What one message of one device said." },
+);
 export type Reading = Static<typeof readingSchema>;
 
-/** "All that I accepted before this has come before this": absence is judged by it. */
-export const heartbeatSchema = Type.Object({
-  ...stamp,
-  interval: Type.Number({ description: "ms until the next one is due" }),
-});
+export const heartbeatSchema = Type.Object(
+  { ...stamp, interval: Type.Number({ description: "ms until the next one is due" }) },
+  {
+    description:
+      "All that the gateway accepted before this has come before this: absence is judged by it.",
+  },
+);
 export type Heartbeat = Static<typeof heartbeatSchema>;
 
 export const EPOCH_REASONS = ["first-start", "salvage", "restored", "moved"] as const;
 export type EpochReason = (typeof EPOCH_REASONS)[number];
 
-/** The first event of every epoch. It names the one before, so that the ledger can close it. */
-export const epochSchema = Type.Object({
-  ...stamp,
-  reason: Type.Unsafe<EpochReason>(Type.Enum([...EPOCH_REASONS])),
-  previous: Type.Optional(
-    Type.Object({
-      epoch: text,
-      highest: Type.Integer({ minimum: 0, description: "highest sequence known to be accepted" }),
+export const epochSchema = Type.Object(
+  {
+    ...stamp,
+    reason: oneOf(EPOCH_REASONS, {
+      "first-start": "a new buffer, with no memory of one before",
+      salvage: "the buffer was damaged and made whole again",
+      restored: "the buffer came back from a copy",
+      moved: "the card was moved to other hardware",
     }),
-  ),
-});
+    previous: Type.Optional(
+      Type.Object({
+        epoch: text,
+        highest: Type.Integer({ minimum: 0, description: "highest sequence known to be accepted" }),
+      }),
+    ),
+  },
+  {
+    description:
+      "The first event of every epoch. It names the one before, so that the ledger can close it.",
+  },
+);
 export type EpochStart = Static<typeof epochSchema>;
 
 export const LOSS_REASONS = ["full", "damage", "expired"] as const;
 export type LossReason = (typeof LOSS_REASONS)[number];
 
-/** Stands in the place of what it replaces: sequences from..to, both included, are given up. */
-export const lossSchema = Type.Object({
-  ...stamp,
-  from: sequence,
-  to: sequence,
-  reason: Type.Unsafe<LossReason>(Type.Enum([...LOSS_REASONS])),
-});
+export const lossSchema = Type.Object(
+  {
+    ...stamp,
+    from: sequence,
+    to: sequence,
+    reason: oneOf(LOSS_REASONS, {
+      full: "given up for space",
+      damage: "unreadable after damage",
+      expired: "older than the gateway keeps",
+    }),
+  },
+  {
+    description:
+      "Stands in the place of what it replaces: sequences from..to, both included, are given up.",
+  },
+);
 export type Loss = Static<typeof lossSchema>;
 
 export const CLOCK_REASONS = ["synced", "stepped"] as const;
 export type ClockReason = (typeof CLOCK_REASONS)[number];
 
-/**
- * From here on the gateway knows the time of this boot. Events of the same boot that were sent as `unsynced` before
- * happened at `offset + uptime`.
- */
-export const clockSchema = Type.Object({
-  ...stamp,
-  offset: Type.Number({ description: "wall clock minus `uptime`, as now known to be right, ms" }),
-  before: Type.Optional(Type.Number({ description: "what was believed until now, ms" })),
-  reason: Type.Unsafe<ClockReason>(Type.Enum([...CLOCK_REASONS])),
-});
+export const clockSchema = Type.Object(
+  {
+    ...stamp,
+    offset: Type.Number({ description: "wall clock minus `uptime`, as now known to be right, ms" }),
+    before: Type.Optional(Type.Number({ description: "what was believed until now, ms" })),
+    reason: oneOf(CLOCK_REASONS, {
+      synced: "the clock was set for the first time in this boot",
+      stepped: "the clock was set again",
+    }),
+  },
+  {
+    description:
+      "From here on the gateway knows the time of this boot. Events of the same boot that were sent as `unsynced` before happened at `offset + uptime`.",
+  },
+);
 export type ClockSet = Static<typeof clockSchema>;
 
-/** A message that matched a route and could not be decoded, kept so that it can be looked at and run again. */
-export const rejectedPayloadSchema = Type.Object({
-  ...stamp,
-  topic: text,
-  payload: bytes,
-  size: Type.Integer({
-    minimum: 0,
-    description: "bytes of the whole payload; `payload` may be cut",
-  }),
-  code: text,
-  message: text,
-  client: Type.Optional(text),
-});
+export const rejectedPayloadSchema = Type.Object(
+  {
+    ...stamp,
+    topic: text,
+    payload: bytes,
+    size: Type.Integer({
+      minimum: 0,
+      description: "bytes of the whole payload; `payload` may be cut",
+    }),
+    code: text,
+    message: text,
+    client: Type.Optional(text),
+  },
+  {
+    description:
+      "A message that matched a route and could not be decoded, kept so that it can be looked at and run again.",
+  },
+);
 export type RejectedPayload = Static<typeof rejectedPayloadSchema>;
 
 export const BUFFER_STATES = ["open", "full", "recovering"] as const;
@@ -121,8 +186,15 @@ export type BufferPolicy = (typeof BUFFER_POLICIES)[number];
 
 const bufferStatus = Type.Object(
   {
-    state: Type.Unsafe<BufferState>(Type.Enum([...BUFFER_STATES])),
-    policy: Type.Unsafe<BufferPolicy>(Type.Enum([...BUFFER_POLICIES])),
+    state: oneOf(BUFFER_STATES, {
+      open: "takes readings",
+      full: "has no room for more",
+      recovering: "acknowledges nothing until its store was opened again and checked",
+    }),
+    policy: oneOf(BUFFER_POLICIES, {
+      "drop-oldest": "gives up the oldest for the newest when full, and declares it",
+      refuse: "acknowledges nothing when full",
+    }),
     near_full: Type.Boolean({ description: "little room is left, or little time" }),
     waiting: Type.Integer({
       minimum: 0,
@@ -152,43 +224,51 @@ const bufferStatus = Type.Object(
 );
 export type BufferStatus = Static<typeof bufferStatus>;
 
-/** What a gateway says of itself now; not part of its journal, so it is sent past any backlog. */
-export const gatewayStatusSchema = Type.Object({
-  gateway: text,
-  time,
-  epoch: text,
-  accepted: Type.Integer({ minimum: 0, description: "highest sequence on the gateway's disk" }),
-  forwarded: Type.Integer({ minimum: 0, description: "highest sequence the log has acknowledged" }),
-  buffered_bytes: count,
-  capacity_bytes: count,
-  hours_left: Type.Optional(
-    Type.Number({ description: "until the buffer is full, by its cap or by its disk" }),
-  ),
-  buffer: Type.Optional(bufferStatus),
-  clients: count,
-  rejected: Type.Optional(
-    Type.Integer({
+export const gatewayStatusSchema = Type.Object(
+  {
+    gateway: text,
+    time,
+    epoch: text,
+    accepted: Type.Integer({ minimum: 0, description: "highest sequence on the gateway's disk" }),
+    forwarded: Type.Integer({
       minimum: 0,
-      description: "payloads that could not be decoded, since `started`",
+      description: "highest sequence the log has acknowledged",
     }),
-  ),
-  clock: Type.Optional(
-    Type.Object(
-      {
-        synced: Type.Boolean({ description: "whether the gateway knows what time it is" }),
-        off: Type.Optional(
-          Type.Number({
-            description: "ms by which the machine's clock is ahead of the time that is believed",
-          }),
-        ),
-      },
-      { description: "how far the machine's clock is trusted" },
+    buffered_bytes: count,
+    capacity_bytes: count,
+    hours_left: Type.Optional(
+      Type.Number({ description: "until the buffer is full, by its cap or by its disk" }),
     ),
-  ),
-  interval: Type.Number({ description: "ms until the next status is due" }),
-  started: time,
-  version: text,
-});
+    buffer: Type.Optional(bufferStatus),
+    clients: count,
+    rejected: Type.Optional(
+      Type.Integer({
+        minimum: 0,
+        description: "payloads that could not be decoded, since `started`",
+      }),
+    ),
+    clock: Type.Optional(
+      Type.Object(
+        {
+          synced: Type.Boolean({ description: "whether the gateway knows what time it is" }),
+          off: Type.Optional(
+            Type.Number({
+              description: "ms by which the machine's clock is ahead of the time that is believed",
+            }),
+          ),
+        },
+        { description: "how far the machine's clock is trusted" },
+      ),
+    ),
+    interval: Type.Number({ description: "ms until the next status is due" }),
+    started: time,
+    version: text,
+  },
+  {
+    description:
+      "What a gateway says of itself now; not part of its journal, so it is sent past any backlog.",
+  },
+);
 export type GatewayStatus = Static<typeof gatewayStatusSchema>;
 
 export const RESOLUTIONS = ["1m", "1h"] as const;
@@ -198,19 +278,24 @@ export const RESOLUTION_MS: Readonly<Record<Resolution, number>> = {
   "1h": 3_600_000,
 };
 
-/** Aggregate of one series over one window `[window, window + resolution)` of event time. Mean is sum / count. */
-export const rollupSchema = Type.Object({
-  gateway: text,
-  device: name,
-  metric: name,
-  resolution: Type.Unsafe<Resolution>(Type.Enum([...RESOLUTIONS])),
-  window: Type.Number({ description: "start of the window, ms since 1970" }),
-  count: Type.Integer({ minimum: 1 }),
-  min: Type.Number(),
-  max: Type.Number(),
-  sum: Type.Number(),
-  revision: Type.Integer({ minimum: 1, description: "grows each time the window changes" }),
-});
+export const rollupSchema = Type.Object(
+  {
+    gateway: text,
+    device: name,
+    metric: name,
+    resolution: oneOf(RESOLUTIONS, { "1m": "windows of a minute", "1h": "windows of an hour" }),
+    window: Type.Number({ description: "start of the window, ms since 1970" }),
+    count: Type.Integer({ minimum: 1 }),
+    min: Type.Number(),
+    max: Type.Number(),
+    sum: Type.Number(),
+    revision: Type.Integer({ minimum: 1, description: "grows each time the window changes" }),
+  },
+  {
+    description:
+      "Aggregate of one series over one window `[window, window + resolution)` of event time. The mean is sum / count.",
+  },
+);
 export type Rollup = Static<typeof rollupSchema>;
 
 export const ALERT_STATES = ["pending", "firing", "resolved"] as const;
@@ -218,72 +303,121 @@ export type AlertState = (typeof ALERT_STATES)[number];
 export const SEVERITIES = ["info", "warning", "critical"] as const;
 export type Severity = (typeof SEVERITIES)[number];
 
-/** An alert as it is after a change. The same shape is the history (one each change) and the state (the last). */
-export const alertSchema = Type.Object({
-  alert: Type.String({ description: "rule and series: the alert's lasting identity" }),
-  episode: Type.String({
-    description: "event id that began this episode: one from pending to resolved",
-  }),
-  rule: text,
-  gateway: text,
-  device: name,
-  metric: name,
-  state: Type.Unsafe<AlertState>(Type.Enum([...ALERT_STATES])),
-  severity: Type.Unsafe<Severity>(Type.Enum([...SEVERITIES])),
-  condition: Type.String({ description: "the rule's condition in words, with its threshold" }),
-  threshold: Type.Number(),
-  value: Type.Number({ description: "value at this change" }),
-  since: Type.Number({ description: "event time at which the condition began to hold, ms" }),
-  changed: Type.Number({ description: "event time of this change, ms" }),
-  historical: Type.Boolean({ description: "the reading was older than the rule's freshness" }),
-  fired: Type.Optional(
-    Type.Boolean({
-      description: "on `resolved`: whether the episode had fired, or only was pending",
+export const alertSchema = Type.Object(
+  {
+    alert: Type.String({ description: "rule and series: the alert's lasting identity" }),
+    episode: Type.String({
+      description: "event id that began this episode: one from pending to resolved",
     }),
-  ),
-  message: text,
-});
+    rule: text,
+    gateway: text,
+    device: name,
+    metric: name,
+    state: oneOf(ALERT_STATES, {
+      pending: "the condition holds, but not yet for as long as the rule says",
+      firing: "the condition has held for as long as the rule says",
+      resolved: "the condition no longer holds",
+    }),
+    severity: oneOf(SEVERITIES, {
+      info: "nobody need act",
+      warning: "somebody should look",
+      critical: "somebody must act",
+    }),
+    condition: Type.String({ description: "the rule's condition in words, with its threshold" }),
+    threshold: Type.Number(),
+    value: Type.Number({ description: "value at this change" }),
+    since: Type.Number({ description: "event time at which the condition began to hold, ms" }),
+    changed: Type.Number({ description: "event time of this change, ms" }),
+    historical: Type.Boolean({ description: "the reading was older than the rule's freshness" }),
+    fired: Type.Optional(
+      Type.Boolean({
+        description: "on `resolved`: whether the episode had fired, or only was pending",
+      }),
+    ),
+    message: text,
+  },
+  {
+    description:
+      "An alert as it is after a change. The same shape is the history (one each change) and the state (the last).",
+  },
+);
 export type Alert = Static<typeof alertSchema>;
 
-/** A device as last heard. */
-export const deviceSchema = Type.Object({
-  gateway: text,
-  device: name,
-  last_seen: Type.Number({ description: "event time of the newest reading, ms" }),
-  readings: count,
-  metrics: Type.Record(name, Type.Object({ value: metricValue, time })),
-});
+export const deviceSchema = Type.Object(
+  {
+    gateway: text,
+    device: name,
+    last_seen: Type.Number({ description: "event time of the newest reading, ms" }),
+    readings: count,
+    metrics: byName(Type.Object({ value: metricValue, time })),
+  },
+  { description: "A device as last heard." },
+);
 export type Device = Static<typeof deviceSchema>;
 
-/** What has arrived of one epoch of one gateway, to the sequence. */
-export const ledgerSchema = Type.Object({
-  gateway: text,
-  epoch: text,
-  received: Type.Array(range, { description: "sequences that arrived, declared losses included" }),
-  declared_lost: Type.Array(range),
-  missing: Type.Array(range, { description: "holes below what is known to have been sent before" }),
-  duplicates: count,
-  accepted: Type.Integer({ minimum: 0, description: "highest sequence the gateway has claimed" }),
-  closed: Type.Optional(Type.Boolean({ description: "a later epoch has named this one's end" })),
-  first_received: Type.Optional(time),
-  last_received: Type.Optional(time),
-});
+export const ledgerSchema = Type.Object(
+  {
+    gateway: text,
+    epoch: text,
+    received: Type.Array(range, {
+      description: "sequences that arrived, declared losses included",
+    }),
+    declared_lost: Type.Array(range),
+    missing: Type.Array(range, {
+      description: "holes below what is known to have been sent before",
+    }),
+    duplicates: count,
+    accepted: Type.Integer({ minimum: 0, description: "highest sequence the gateway has claimed" }),
+    closed: Type.Optional(Type.Boolean({ description: "a later epoch has named this one's end" })),
+    first_received: Type.Optional(time),
+    last_received: Type.Optional(time),
+  },
+  { description: "What has arrived of one epoch of one gateway, to the sequence." },
+);
 export type LedgerEntry = Static<typeof ledgerSchema>;
 
-/** A record of an input topic that a processor could not read. */
-export const rejectedRecordSchema = Type.Object({
-  topology: text,
-  topic: text,
-  partition: count,
-  offset: count,
-  code: text,
-  message: text,
-  value: Type.Optional(bytes),
-});
+export const rejectedRecordSchema = Type.Object(
+  {
+    topology: text,
+    topic: text,
+    partition: count,
+    offset: count,
+    code: text,
+    message: text,
+    value: Type.Optional(bytes),
+  },
+  { description: "A record of an input topic that a processor could not read or take." },
+);
 export type RejectedRecord = Static<typeof rejectedRecordSchema>;
 
-/** The passing of time, written by a processor's runtime into its input partition once it is caught up. */
-export const tickSchema = Type.Object({ time });
+export const deviceReadingSchema = Type.Object(
+  {
+    gateway: text,
+    device: name,
+    time: Type.Number({
+      description:
+        "when it was true: the device's time, else the gateway's; where `clock` is `unsynced`, when it was sent, ms since 1970",
+    }),
+    clock,
+    metrics,
+    received: Type.Number({ description: "the gateway's clock at receipt, ms since 1970" }),
+    epoch: text,
+    sequence: Type.Integer({
+      minimum: 1,
+      description: "with `gateway` and `epoch` unique for ever: the reading's place in the journal",
+    }),
+  },
+  { description: "A reading for everybody else: each exactly once, in the order of its device." },
+);
+export type DeviceReading = Static<typeof deviceReadingSchema>;
+
+export const tickSchema = Type.Object(
+  { time },
+  {
+    description:
+      "The passing of time, written by a processor's runtime into its input partition once it is caught up.",
+  },
+);
 export type Tick = Static<typeof tickSchema>;
 
 /** CloudEvents `ce_type` of each event, and the schema of its value. */
@@ -300,6 +434,7 @@ export const EVENT_SCHEMAS = {
   "tidegate.device": deviceSchema,
   "tidegate.ledger": ledgerSchema,
   "tidegate.rejected-record": rejectedRecordSchema,
+  "tidegate.device-reading": deviceReadingSchema,
   "tidegate.tick": tickSchema,
 } as const satisfies Record<string, TSchema>;
 

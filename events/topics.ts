@@ -1,7 +1,8 @@
 /**
  * Topic names: `<namespace>.<entity>.v<major>`. The namespace separates tenants on one broker.
- * What each topic holds is told in docs/events.md.
+ * What each topic holds is told in docs/events.md, and for programs in TOPIC_CONTRACTS.
  */
+import type { EventType } from "./schema.ts";
 
 export const NAMESPACE_PATTERN = "^[a-z0-9][a-z0-9-]{0,62}$";
 
@@ -10,6 +11,8 @@ export interface TopicNames {
   readonly events: string;
   /** What each gateway says of itself now, keyed by gateway, compacted. */
   readonly status: string;
+  /** Each reading once, keyed by device; only where it is turned on. */
+  readonly readings: string;
   /** One aggregate for each series, resolution and window, compacted. */
   readonly rollups: string;
   /** Each state change of each alert. */
@@ -29,6 +32,7 @@ export function topicNames(namespace: string): TopicNames {
   return {
     events: name("events"),
     status: name("status"),
+    readings: name("readings"),
     rollups: name("rollups"),
     alerts: name("alerts"),
     alertState: name("alert-state"),
@@ -42,3 +46,34 @@ export function topicNames(namespace: string): TopicNames {
 export function changelogTopic(namespace: string, topology: string): string {
   return `${namespace}.${topology}-changelog.v1`;
 }
+
+export interface TopicContract {
+  /** Of what the records' keys are made. */
+  readonly key: string;
+  /** Every `ce_type` that stands in it; within version 1 it may gain some. */
+  readonly types: readonly EventType[];
+}
+
+/** What may be relied on of each topic. */
+export const TOPIC_CONTRACTS: Readonly<Record<keyof TopicNames, TopicContract>> = {
+  events: {
+    key: "gateway; of a tick none",
+    types: [
+      "tidegate.reading",
+      "tidegate.heartbeat",
+      "tidegate.epoch",
+      "tidegate.loss",
+      "tidegate.rejected-payload",
+      "tidegate.clock",
+      "tidegate.tick",
+    ],
+  },
+  status: { key: "gateway", types: ["tidegate.gateway-status"] },
+  readings: { key: "gateway/device", types: ["tidegate.device-reading"] },
+  rollups: { key: "gateway/device/metric/resolution/window", types: ["tidegate.rollup"] },
+  alerts: { key: "alert", types: ["tidegate.alert"] },
+  alertState: { key: "alert", types: ["tidegate.alert"] },
+  devices: { key: "gateway/device", types: ["tidegate.device"] },
+  ledger: { key: "gateway/epoch", types: ["tidegate.ledger"] },
+  rejected: { key: "source topic/partition", types: ["tidegate.rejected-record"] },
+};

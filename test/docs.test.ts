@@ -49,7 +49,7 @@ test("docs/events.md names every topic and every type of the journal", () => {
   const text = read("docs/events.md");
   for (const topic of Object.values(topicNames("telemetry")))
     expect(text).toContain(`\`${topic}\``);
-  const cddl = read("events/events.cddl");
+  const cddl = read("events/contract/v1/events.cddl");
   for (const type of Object.keys(EVENT_SCHEMAS))
     expect(cddl).toContain(type.replace("tidegate.", ""));
 });

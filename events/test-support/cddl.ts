@@ -1,5 +1,5 @@
 /**
- * Holds a CBOR item against a rule of a CDDL file: the part of RFC 8610 that events.cddl uses, on the syntax tree of the
+ * Holds a CBOR item against a rule of a CDDL file: the part of RFC 8610 that the contract uses, on the syntax tree of the
  * `cddl` package. What it does not know it refuses to judge, so that a rule cannot pass by not being understood.
  */
 import { parse } from "cddl";
@@ -136,7 +136,9 @@ function unknown(node: unknown): never {
 }
 
 const PRELUDE: Readonly<Record<string, (item: Item) => boolean>> = {
-  number: (item) => item.kind === "int" || item.kind === "float",
+  int: (item) => item.kind === "int",
+  float: (item) => item.kind === "float",
+  any: () => true,
   uint: (item) => item.kind === "int" && item.value >= 0,
   float64: (item) => item.kind === "float",
   tstr: (item) => item.kind === "text",

@@ -205,6 +205,18 @@ export const SAMPLES: Samples = {
       message: "the record has no value",
     },
   },
+  "tidegate.device-reading": {
+    full: {
+      gateway: "gw-1a2b3c4d",
+      device: "freezer-1",
+      time: 1_772_366_399_000,
+      clock: "device",
+      metrics: { temperature: -12.5, open: false, mode: "auto" },
+      received: 1_772_366_400_123,
+      epoch: "0a1b2c3d4e",
+      sequence: 4_294_967_299,
+    },
+  },
   "tidegate.tick": { full: { time: 1_772_366_400_000 } },
 };
 
