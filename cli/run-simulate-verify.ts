@@ -21,7 +21,7 @@ import { readCloud } from "./cloud-view.ts";
 import { COULD_NOT_LOOK, CommandError } from "./errors.ts";
 import { type OpenedLog, openLog, openLogAt } from "./open-log.ts";
 import { loadProgram } from "./programs.ts";
-import { backlogOf, total, unfinished } from "./simulate-backlog.ts";
+import { backlogLine, backlogOf, Progress, total, unfinished } from "./simulate-backlog.ts";
 import type { VerifyOptions } from "./simulate-verify.ts";
 
 /** Between two looks, ms. */
@@ -95,20 +95,18 @@ async function settled(
   waitMs: number,
   tell: (line: string) => void,
 ): Promise<RunVerdict> {
-  let least = Number.POSITIVE_INFINITY;
+  const progress = new Progress();
   let before: string | undefined;
   let changedAt = performance.now();
   let seenGood = false;
   const moves = () => performance.now() - changedAt < waitMs;
   if (log.still) return await look();
   for (;;) {
-    const { onTheWay, behind } = await backlogOf(log);
-    const left = total(onTheWay) + total(behind);
-    // It only has moved where it became less than it ever was: ticks and heartbeats come and go all the time.
-    if (left < least) changedAt = performance.now();
-    least = Math.min(least, left);
-    if (left > 0 && moves()) {
-      tell(`${left.toLocaleString("en-US")} records are on their way`);
+    const backlog = await backlogOf(log);
+    const { behind } = backlog;
+    if (progress.moved(backlog)) changedAt = performance.now();
+    if (total(backlog.onTheWay) + total(behind) > 0 && moves()) {
+      tell(backlogLine(backlog));
       await pause(LOOK_EVERY_MS / 2);
       continue;
     }

@@ -24,6 +24,33 @@ export function total(counts: ReadonlyMap<string, number> | undefined): number {
   return sum;
 }
 
+export function backlogLine({ onTheWay, behind }: Backlog): string {
+  const whole = (count: number) => count.toLocaleString("en-US");
+  const most = Math.max(0, ...(behind?.values() ?? []));
+  return `${whole(total(onTheWay))} events are on their way, ${whole(most)} wait to be processed`;
+}
+
+/** What is less is mostly ticks and heartbeats, which come and go all the time. */
+const FLICKER = 100;
+
+/** Whether a backlog goes down, though more may come in than goes out. */
+export class Progress {
+  readonly #least = new Map<string, number>();
+  readonly #last = new Map<string, number>();
+
+  moved({ onTheWay, behind }: Backlog): boolean {
+    let moved = false;
+    for (const [what, count] of [["on the way", total(onTheWay)] as const, ...(behind ?? [])]) {
+      const least = this.#least.get(what) ?? Number.POSITIVE_INFINITY;
+      const last = this.#last.get(what) ?? 0;
+      moved ||= count < least || (count < last && last > FLICKER);
+      this.#least.set(what, Math.min(least, count));
+      this.#last.set(what, count);
+    }
+    return moved;
+  }
+}
+
 /** Ticks come all the time, and are a moment behind when they do. */
 const TRIES = 5;
 const TRY_EVERY_MS = 300;

@@ -9,15 +9,17 @@
  */
 import { type FleetResult, LiveFleet } from "./live-fleet.ts";
 import type { Overrides } from "./scenario/build.ts";
-import { type FleetDefinition, type FleetPlan, fleet as plan } from "./scenario/fleet.ts";
+import type { FleetDefinition } from "./scenario/definition.ts";
+import { type FleetPlan, fleet as plan } from "./scenario/fleet.ts";
 import { faultsOf, faultText } from "./world/faults.ts";
 import { clockText } from "./world/record.ts";
 import { timelineText } from "./world/report.ts";
 
 export type { FleetAlert, FleetResult, GatewayFault, LiveFleet, SiteFault } from "./live-fleet.ts";
+export type * from "./scenario/definition.ts";
 export { ScenarioError } from "./scenario/file.ts";
-export type { FleetDefinition } from "./scenario/fleet.ts";
 export { listScenarios } from "./scenario/library.ts";
+export type { MetricFunction, MetricMoment } from "./scenario/metric-schema.ts";
 export type { Scenario } from "./scenario/scenario.ts";
 
 export interface Fleet extends FleetPlan {

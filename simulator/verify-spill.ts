@@ -9,7 +9,7 @@ import { appendFileSync, closeSync, openSync, readSync } from "node:fs";
 import { join } from "node:path";
 
 /** Characters that wait for their file, over all heaps: few system calls, and little memory. */
-const MOST_PENDING = 16 * 1024 * 1024;
+const MOST_PENDING = 2 * 1024 * 1024;
 const CHUNK_BYTES = 256 * 1024;
 
 export class Spill {

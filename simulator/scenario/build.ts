@@ -140,7 +140,7 @@ function gatewayOf(
   run: Run,
 ): { readonly spec: GatewaySpec; readonly changeable: readonly Changeable[] } {
   const { raw, name, label } = gateway;
-  const devices = gateway.devices.map((device) => deviceOf(device, run));
+  const devices = gateway.devices.map((device) => deviceOf(device, name, run));
   const { link, clock, buffer } = gatewaySchema.properties;
   return {
     spec: {
@@ -207,7 +207,11 @@ function siteOf(raw: RawScenario["site"]): SiteSpec {
   };
 }
 
-function deviceOf({ raw, name }: NamedDevice, { seed, start, numbered }: Run): DeviceSpec {
+function deviceOf(
+  { raw, name }: NamedDevice,
+  gateway: string,
+  { seed, start, numbered }: Run,
+): DeviceSpec {
   const { quantity, is } = settings(deviceSchema, raw);
   const everyMs = quantity("positive", "every");
   const own = childSeed(seed, name);
@@ -215,7 +219,7 @@ function deviceOf({ raw, name }: NamedDevice, { seed, start, numbered }: Run): D
     ? { ...makeDevice(raw.kind, name, seed).metrics }
     : {};
   for (const [metric, said] of Object.entries(raw.metrics ?? {})) {
-    metrics[metric] = metricOf(said, childSeed(own, metric), start);
+    metrics[metric] = metricOf(said, childSeed(own, metric), start, { device: name, gateway });
   }
   return {
     name,

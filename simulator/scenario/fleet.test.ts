@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
+import type { FleetDefinition } from "./definition.ts";
 import { parseScenario, ScenarioError } from "./file.ts";
-import type { FleetDefinition } from "./fleet.ts";
 import { fleet } from "./fleet.ts";
 
 const store: FleetDefinition = {
@@ -50,6 +50,38 @@ test("a seed, a duration and a number of devices of its own", () => {
   expect(() => plan.scenario({ seed: 1.5, devices: 0 })).toThrow(
     /seed is 1\.5; it must be a whole number\s+devices is 0; it must be 1 to 100000/,
   );
+});
+
+test("a metric's function knows of which device it is, and has chance of its own", () => {
+  const seen: string[] = [];
+  const plan = fleet({
+    start: "2026-11-16",
+    gateways: [
+      {
+        name: "g",
+        count: 2,
+        devices: [
+          {
+            name: "d",
+            metrics: {
+              t: (_, { device, gateway, elapsedMs, chance }) => {
+                seen.push(`${gateway} ${device} ${elapsedMs}`);
+                return chance() + (chance("gust") > 0.5 ? 10 : 0);
+              },
+            },
+          },
+        ],
+      },
+    ],
+  });
+  const { start, gateways } = plan.scenario({ seed: 5 });
+  const [one, other] = gateways.map(({ devices }) => devices[0]?.metrics.t?.at);
+  const values = [one?.(start + 1000), other?.(start + 1000), one?.(start + 2000)];
+  expect(seen).toEqual(["g-1 g-1-d-1 1000", "g-2 g-2-d-1 1000", "g-1 g-1-d-1 2000"]);
+  expect(new Set(values).size).toBe(3);
+  expect(one?.(start + 1000)).toBe(values[0]);
+  const again = plan.scenario({ seed: 6 }).gateways[0]?.devices[0]?.metrics.t?.at;
+  expect(again?.(start + 1000)).not.toBe(values[0]);
 });
 
 test("a metric can be a function of time", () => {

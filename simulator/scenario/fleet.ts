@@ -15,16 +15,10 @@
 import type { Path, Report } from "../../rules/yaml-file.ts";
 import { rangeFault } from "../errors.ts";
 import type { Overrides } from "./build.ts";
+import type { FleetDefinition } from "./definition.ts";
 import { ScenarioError, scenarioOf } from "./file.ts";
 import { loadScenario } from "./library.ts";
 import type { Scenario } from "./scenario.ts";
-import type { RawScenario } from "./schema.ts";
-
-/** A path of a rules file is from the working directory. */
-export interface FleetDefinition extends Omit<RawScenario, "name"> {
-  /** `fleet` without it. */
-  readonly name?: string;
-}
 
 export interface FleetPlan {
   readonly name: string;

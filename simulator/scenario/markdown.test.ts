@@ -1,8 +1,9 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
+import type { FleetDefinition } from "./definition.ts";
 import { parseScenario } from "./file.ts";
-import { type FleetDefinition, fleet } from "./fleet.ts";
+import { fleet } from "./fleet.ts";
 import { scenarioMarkdown } from "./markdown.ts";
 
 const file = join(import.meta.dirname, "../../docs/scenarios.md");

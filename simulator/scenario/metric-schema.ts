@@ -185,8 +185,30 @@ export const sensorKeys = {
 
 export const metricSchema = closed({ ...signalParts, ...otherMetrics, ...sensorKeys });
 export type RawMetric = Static<typeof metricSchema>;
-/** Code can give a signal as a function of time, ms since 1970. */
-export type MetricFunction = (timeMs: number) => number | boolean | string | undefined;
+/** Of which device, and when: what a metric's function is told beside the time. */
+export interface MetricMoment {
+  /** From the beginning of the run, ms. */
+  readonly elapsedMs: number;
+  /** Its whole name: `freezer-2`, or `store-1-freezer-2` where there are several gateways. */
+  readonly device: string;
+  /** The one that it hangs on. */
+  readonly gateway: string;
+  /**
+   * In [0, 1), by the run's seed: each device and metric has its own at each moment, and the same one however often it is asked.
+   * @param what a moment has several, each by a name
+   */
+  chance(what?: string): number;
+}
+
+/**
+ * Code can give a signal as a function of time, so that what a sensor says does not depend on when anybody asks. What it
+ * gives is what the sensor says; undefined where it says nothing.
+ * @param timeMs ms since 1970
+ */
+export type MetricFunction = (
+  timeMs: number,
+  moment: MetricMoment,
+) => number | boolean | string | undefined;
 
 export const metricsSchema = Type.Unsafe<Record<string, RawMetric | MetricFunction>>({
   type: "object",

@@ -9,7 +9,7 @@ const START = Date.UTC(2026, 10, 16);
 
 /** What the metric says each minute of the first day, or another day. */
 function day(raw: RawMetric, { seed = 1, days = 0, stepMs = MINUTE } = {}): unknown[] {
-  const { at } = metricOf(raw, seed, START);
+  const { at } = metricOf(raw, seed, START, { device: "d", gateway: "g" });
   const from = START + days * 24 * HOUR;
   return Array.from({ length: (24 * HOUR) / stepMs }, (_, step) => at(from + step * stepMs));
 }

@@ -26,6 +26,7 @@ import { defaultOf } from "./fields.ts";
 import { read } from "./friendly.core.ts";
 import {
   type MetricFunction,
+  type MetricMoment,
   metricSchema,
   otherMetrics,
   type RawMetric,
@@ -67,9 +68,15 @@ export function checkMetric(raw: RawMetric | MetricFunction, report: Report): vo
 /**
  * @param seed of this metric of this device
  * @param start of the run, ms since 1970
+ * @param whose for a metric that is a function
  */
-export function metricOf(raw: RawMetric | MetricFunction, seed: number, start: number): MetricSpec {
-  if (typeof raw === "function") return { unit: "", at: raw };
+export function metricOf(
+  raw: RawMetric | MetricFunction,
+  seed: number,
+  start: number,
+  whose: Pick<MetricMoment, "device" | "gateway">,
+): MetricSpec {
+  if (typeof raw === "function") return functionOf(raw, seed, start, whose);
   const unit = raw.unit ?? "";
   const quiet = raw.dropouts && episodesOf(raw.dropouts, sensorKeys.dropouts);
   const dropped = childSeed(seed, "dropouts");
@@ -93,6 +100,20 @@ export function metricOf(raw: RawMetric | MetricFunction, seed: number, start: n
     };
   }
   return { unit, at: sensorOf(raw, partsOf(raw, seed, start), seed) };
+}
+
+function functionOf(
+  raw: MetricFunction,
+  seed: number,
+  start: number,
+  { device, gateway }: Pick<MetricMoment, "device" | "gateway">,
+): MetricSpec {
+  const at = (time: number) =>
+    raw(time, {
+      ...{ elapsedMs: time - start, device, gateway },
+      chance: (what = "") => uniformAt(childSeed(seed, what), Math.floor(time)),
+    });
+  return { unit: "", at };
 }
 
 function pick(seed: number, index: number, count: number): number {
