@@ -77,7 +77,7 @@ test("a metric's function knows of which device it is, and has chance of its own
   const { start, gateways } = plan.scenario({ seed: 5 });
   const [one, other] = gateways.map(({ devices }) => devices[0]?.metrics.t?.at);
   const values = [one?.(start + 1000), other?.(start + 1000), one?.(start + 2000)];
-  expect(seen).toEqual(["g-1 g-1-d-1 1000", "g-2 g-2-d-1 1000", "g-1 g-1-d-1 2000"]);
+  expect(seen).toEqual(["g-1 g-1-d 1000", "g-2 g-2-d 1000", "g-1 g-1-d 2000"]);
   expect(new Set(values).size).toBe(3);
   expect(one?.(start + 1000)).toBe(values[0]);
   const again = plan.scenario({ seed: 6 }).gateways[0]?.devices[0]?.metrics.t?.at;
