@@ -44,10 +44,24 @@ export async function startPeerUnder(
     ...wrapper,
     ...[process.execPath, ...GATEWAY_FLAGS, join(import.meta.dirname, script), ...args],
   ];
+  return await startProgram(name, command, ...rest);
+}
+
+/** A script of this folder on a Node as it comes, which is what runs everything but a gateway. */
+export async function startNode(name: string, script: string, ...args: string[]): Promise<Peer> {
+  return await startProgram(name, process.execPath, join(import.meta.dirname, script), ...args);
+}
+
+/** Any program that prints a number once it is ready. */
+export async function startProgram(
+  name: string,
+  command: string,
+  ...rest: string[]
+): Promise<Peer> {
   const child = spawn(command, rest, { stdio: ["ignore", "pipe", "inherit", "ipc"] });
   const port = await new Promise<number>((resolve, reject) => {
     child.stdout?.once("data", (data) => resolve(Number(String(data))));
-    child.once("exit", (code) => reject(new Error(`${script} ended with ${code}`)));
+    child.once("exit", (code) => reject(new Error(`${name} ended with ${code}`)));
   });
   return { name, child, pid: child.pid ?? 0, port };
 }

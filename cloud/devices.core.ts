@@ -27,6 +27,8 @@ export interface DeviceOptions {
 }
 
 const NOTHING: StepResult = { state: [], outputs: [] };
+/** Of the state's keys, before the device's own. */
+const DEVICE = "device/";
 
 export function deviceTopology(options: DeviceOptions): Topology {
   return {
@@ -45,7 +47,7 @@ export function deviceTopology(options: DeviceOptions): Topology {
       const reading = readValue("tidegate.reading", record);
       if (reading instanceof Fault) return { state: [seen], outputs: [] };
       const key = deviceKey(journal.gateway, reading.device);
-      const stateKey = `device/${key}`;
+      const stateKey = `${DEVICE}${key}`;
       // A clock that runs ahead would make every true reading after it look late.
       const latest = latestPossible(reading, record);
       const known = Math.min(readingTime(reading, record), latest);
@@ -68,19 +70,16 @@ export function deviceTopology(options: DeviceOptions): Topology {
           (before) => ordered || time >= before || before > latest + MAX_AHEAD_MS,
         ),
       };
-      return {
-        state: [seen, [stateKey, device]],
-        outputs: [
-          {
-            topic: options.devices,
-            key,
-            type: "tidegate.device",
-            id: `${key}@${journal.id}`,
-            time,
-            event: device,
-          },
-        ],
-      };
+      return { state: [seen, [stateKey, device]], outputs: [] };
+    },
+    show({ key: stateKey, now }) {
+      if (!stateKey.startsWith(DEVICE) || now === undefined) return [];
+      const device = now as Device;
+      const key = stateKey.slice(DEVICE.length);
+      // Each change adds one reading, so their number is the revision.
+      const id = `${key}@${device.readings}`;
+      const { devices: topic } = options;
+      return [{ topic, key, type: "tidegate.device", id, time: device.last_seen, event: device }];
     },
   };
 }

@@ -75,11 +75,15 @@ export function ledgerTopology(options: LedgerOptions): Topology {
         record.topic === options.status ? claimed(state, record) : arrived(state, record);
       return {
         state: changes.accounts.map((change) => [accountKey(change), change.account] as const),
-        outputs: [
-          ...changes.accounts.map((change) => entryOutput(options.ledger, change, record)),
-          ...changes.faults.map((fault) => refuse(record, fault)),
-        ],
+        outputs: changes.faults.map((fault) => refuse(record, fault)),
       };
+    },
+    show({ key, now }, { last }) {
+      const [gateway = "", epoch = ""] = key.split("/");
+      const event = entryOf({ gateway, epoch, account: now as Account });
+      const id = `${key}@${last.topic}/${last.partition}/${last.offset}`;
+      const { ledger: topic } = options;
+      return [{ topic, key, type: "tidegate.ledger", id, time: last.timestamp, event }];
     },
   };
 }
@@ -258,40 +262,19 @@ function accountsOf(state: StateView, gateway: string): readonly AccountChange[]
   }));
 }
 
-function entryOutput(topic: string, change: AccountChange, record: StoredRecord): Output {
-  const key = accountKey(change);
-  return {
-    topic,
-    key,
-    type: "tidegate.ledger",
-    id: `${key}@${record.topic}/${record.partition}/${record.offset}`,
-    time: record.timestamp,
-    event: entryOf(change),
-  };
-}
-
-/**
- * The account as it is published. Its ranges are computed when they are read: of the entries of one commit only the
- * last is written, and with many holes they are what costs.
- */
-export function entryOf({ gateway, epoch, account }: AccountChange): LedgerEntry {
+/** The account as it is published. */
+function entryOf({ gateway, epoch, account }: AccountChange): LedgerEntry {
   const { seen, declared, duplicates, accepted, closed, first, last } = account;
-  const received = () => union(intervalsOf(seen), declared);
+  const received = union(intervalsOf(seen), declared);
   const mutable = (set: Intervals) => set.map(([from, to]): [number, number] => [from, to]);
+  const arrivedTo = Math.max(seen?.to ?? 0, declared.at(-1)?.[1] ?? 0);
+  const sent = closed ? accepted : arrivedTo;
   return {
     gateway,
     epoch,
-    get received() {
-      return mutable(received());
-    },
-    get declared_lost() {
-      return mutable(subtract(declared, intervalsOf(seen)));
-    },
-    get missing() {
-      const arrivedTo = Math.max(seen?.to ?? 0, declared.at(-1)?.[1] ?? 0);
-      const sent = closed ? accepted : arrivedTo;
-      return sent < 1 ? [] : mutable(subtract([[1, sent]], received()));
-    },
+    received: mutable(received),
+    declared_lost: mutable(subtract(declared, intervalsOf(seen))),
+    missing: sent < 1 ? [] : mutable(subtract([[1, sent]], received)),
     duplicates,
     accepted,
     ...(closed ? { closed } : {}),

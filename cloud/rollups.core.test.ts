@@ -304,6 +304,53 @@ describe("against a naive computation", () => {
     );
   });
 
+  test("the topic shows the state whatever a commit holds, through late readings and leaps of a clock", () => {
+    const keepHours = { "1m": 3, "1h": 30 };
+    const reading = fc.record({
+      device: fc.constantFrom("a", "b"),
+      value: fc.integer({ min: -9, max: 9 }),
+      stepMs: fc.oneof(fc.nat(90_000), fc.constant(-80 * DAY), fc.constant(80 * DAY)),
+      lateMs: fc.oneof(fc.constant(0), fc.nat(5 * HOUR), fc.nat(60 * HOUR)),
+    });
+    fc.assert(
+      fc.property(
+        fc.array(reading, { minLength: 1, maxLength: 60 }),
+        fc.integer({ min: 2, max: 70 }),
+        (readings, commitInputs) => {
+          const journal = new TestJournal();
+          const records = readings.map(({ device, value, stepMs, lateMs }) => {
+            journal.now += stepMs;
+            const time = journal.now - lateMs;
+            return journal.reading(device, { t: value }, { time, clock: "device" });
+          });
+          const one = driver(keepHours);
+          const many = driver(keepHours, commitInputs);
+          one.records(records);
+          many.records(records);
+          const told = (run: TopologyTestDriver) => Object.fromEntries(windows(run));
+          expect(told(many)).toEqual(told(one));
+          const gone = many.outputs.filter(({ event }) => event === null);
+          for (const { key } of gone)
+            expect(one.outputs.some((each) => each.key === key)).toBe(true);
+        },
+      ),
+      { numRuns: 300 },
+    );
+  });
+
+  test("a window is told once for a commit that changed it, and not again when it closes", () => {
+    const run = driver(undefined, 100);
+    const journal = new TestJournal("gw-one", "0000000001", { stepMs: 1000 });
+    const told = (count: number) =>
+      run.records(Array.from({ length: count }, () => journal.reading("a", { t: 1 })));
+    expect(told(60).map((one) => one.key)).toHaveLength(2);
+    expect(told(30).map((one) => one.key)).toEqual([
+      `gw-one/a/t/1m/${NOON + 60_000}`,
+      `gw-one/a/t/1h/${NOON}`,
+    ]);
+    expect(told(30)).toHaveLength(2);
+  });
+
   test("readings later than what is kept are refused, and what is there is never a window begun anew", () => {
     const keepHours = { "1m": 3, "1h": 30 };
     const late = fc.record({

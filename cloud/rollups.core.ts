@@ -18,13 +18,7 @@
  * time; `seen/…` → duplicates.
  */
 import { seriesKey } from "../events/ids.ts";
-import {
-  RESOLUTION_MS,
-  RESOLUTIONS,
-  type Reading,
-  type Resolution,
-  type Rollup,
-} from "../events/schema.ts";
+import { RESOLUTION_MS, RESOLUTIONS, type Reading, type Resolution } from "../events/schema.ts";
 import { readStamp } from "../events/stamp.ts";
 import type { Output, StateView, StepResult, StoredRecord, Topology } from "../stream/port.ts";
 import { add, has, type Intervals, size, subtract } from "./dedupe.core.ts";
@@ -39,8 +33,10 @@ import {
   readJournal,
   readValue,
 } from "./journal.core.ts";
-import { type Aggregate, indexes, lookUp, merged, type Pack, packed } from "./packs.core.ts";
+import { type Aggregate, lookUp, merged, type Pack, packed } from "./packs.core.ts";
 import { rejected } from "./rejected.core.ts";
+import { aggregateOf, shownRollups } from "./rollup-view.core.ts";
+import { type Open, type OpenWindow, openKey, PACK_MS, packKey, placeOf } from "./windows.core.ts";
 
 export interface RollupOptions {
   readonly events: string;
@@ -50,10 +46,6 @@ export interface RollupOptions {
   /** How far behind a series' newest reading its windows are kept, hours. */
   readonly keepHours: Readonly<Record<Resolution, number>>;
 }
-
-/** The windows that hold the newest time a series was heard at. */
-type Open = Readonly<Record<Resolution, OpenWindow>>;
-type OpenWindow = readonly [window: number, ...Aggregate];
 
 /** Which packs a series has, by number. */
 type Packs = Readonly<Record<Resolution, Intervals>> & {
@@ -74,8 +66,6 @@ const SPARE_PACKS = 48;
 const MAX_PRUNED_PACKS = 24;
 
 const HOUR_MS = RESOLUTION_MS["1h"];
-/** Time that one pack is for: the minutes of an hour, the hours of a day. */
-const PACK_MS: Readonly<Record<Resolution, number>> = { "1m": HOUR_MS, "1h": 24 * HOUR_MS };
 const NO_PACKS: Packs = { "1m": [], "1h": [] };
 const NOTHING: StepResult = { state: [], outputs: [] };
 const NAME = "rollups";
@@ -112,6 +102,7 @@ export function rollupTopology(options: RollupOptions): Topology {
       }
       return change;
     },
+    show: (change, commit) => shownRollups(options.rollups, change, commit),
   };
 }
 
@@ -243,8 +234,7 @@ class Change implements StepResult {
    */
   add(series: Series, time: number, value: number, latest: number): string | undefined {
     const key = seriesKey(series.gateway, series.device, series.metric);
-    const openKey = `open/${key}`;
-    const open = this.get(openKey) as Open | undefined;
+    const open = this.get(openKey(key)) as Open | undefined;
     const next: Partial<Record<Resolution, OpenWindow>> = {};
     const refused: Resolution[] = [];
     for (const resolution of RESOLUTIONS) {
@@ -253,20 +243,20 @@ class Change implements StepResult {
       const before = open?.[resolution];
       const ahead = before !== undefined && before[0] > latest + MAX_AHEAD_MS;
       if (before && window < before[0] && !ahead) {
-        if (!this.#late(series, key, resolution, window, before[0], value))
-          refused.push(resolution);
+        if (!this.#late(key, resolution, window, before[0], value)) refused.push(resolution);
         continue;
       }
       // Back is a leap, too: what lies before it may have been reached by another one.
       if (before && (ahead || window > before[0] + LEAP_MS)) this.#leap(key, time);
-      const same = before?.[0] === window ? aggregateOf(before) : undefined;
-      if (before && !same) this.#close(key, resolution, before, window);
+      if (before?.[0] === window) {
+        next[resolution] = grown(before, value);
+        continue;
+      }
+      if (before) this.#close(key, resolution, before, window);
       // Where the series' end was brought back, a window that is new to it may have been there before.
-      const now = merged(same ?? this.#packed(key, resolution, window), value);
-      next[resolution] = [window, ...now];
-      this.#tell(series, key, resolution, window, now);
+      next[resolution] = [window, ...merged(this.#packed(key, resolution, window), value)];
     }
-    if (next["1m"] || next["1h"]) this.set(openKey, { ...open, ...next });
+    if (next["1m"] || next["1h"]) this.set(openKey(key), { ...open, ...next });
     if (this.#packs) this.set(`packs/${key}`, this.#packs);
     this.#packs = undefined;
     return refused.length > 0 ? refused.join(", ") : undefined;
@@ -282,7 +272,6 @@ class Change implements StepResult {
 
   /** A reading for a window before the newest. @returns false where that window is no longer kept */
   #late(
-    series: Series,
     key: string,
     resolution: Resolution,
     window: number,
@@ -294,7 +283,6 @@ class Change implements StepResult {
     const pack = this.get(stateKey) as Pack | undefined;
     const now = merged(lookUp(pack, index), value);
     this.#putPack(key, resolution, window, newest, packed(pack, index, now), pack === undefined);
-    this.#tell(series, key, resolution, window, now);
     return true;
   }
 
@@ -355,74 +343,22 @@ class Change implements StepResult {
     for (const [from, to] of packs) {
       const end = Math.min(to, firstKept - 1, from + budget - 1);
       if (end < from) break;
-      for (let number = from; number <= end; number++) this.#deletePack(key, resolution, number);
+      for (let number = from; number <= end; number++) {
+        this.set(packKey(key, resolution, number), undefined);
+      }
       budget -= end - from + 1;
       gone.push([from, end]);
     }
     return subtract(packs, gone);
   }
-
-  #deletePack(key: string, resolution: Resolution, number: number): void {
-    const stateKey = `${resolution}/${key}/${number}`;
-    const pack = this.get(stateKey) as Pack | undefined;
-    this.set(stateKey, undefined);
-    for (const index of pack ? indexes(pack) : []) {
-      const window = number * PACK_MS[resolution] + index * RESOLUTION_MS[resolution];
-      this.#end(key, resolution, window);
-    }
-  }
-
-  /** Takes a window out of the topic. */
-  #end(series: string, resolution: Resolution, window: number): void {
-    const key = rollupTopicKey(series, resolution, window);
-    this.outputs.push({
-      topic: this.#options.rollups,
-      key,
-      type: "tidegate.rollup",
-      id: `${key}@end`,
-      time: window,
-      event: null,
-    });
-  }
-
-  #tell(
-    series: Series,
-    seriesKey: string,
-    resolution: Resolution,
-    window: number,
-    [count, min, max, sum]: Aggregate,
-  ): void {
-    const key = rollupTopicKey(seriesKey, resolution, window);
-    // Each change adds one reading, so the count is the revision.
-    const event: Rollup = { ...series, resolution, window, count, min, max, sum, revision: count };
-    this.outputs.push({
-      topic: this.#options.rollups,
-      key,
-      type: "tidegate.rollup",
-      id: `${key}@${count}`,
-      time: window,
-      event,
-    });
-  }
 }
 
-function aggregateOf([, count, min, max, sum]: OpenWindow): Aggregate {
-  return [count, min, max, sum];
+function grown(open: OpenWindow, value: number): OpenWindow {
+  const [count, min, max, sum] = merged(aggregateOf(open), value);
+  return [open[0], count, min, max, sum];
 }
 
 /** Whole hours from the hour of one time to the hour of another. */
 function hoursBetween(from: number, to: number): number {
   return Math.floor(to / HOUR_MS) - Math.floor(from / HOUR_MS);
-}
-
-/** Where a window is packed. */
-function placeOf(series: string, resolution: Resolution, window: number) {
-  const number = Math.floor(window / PACK_MS[resolution]);
-  const index = (window - number * PACK_MS[resolution]) / RESOLUTION_MS[resolution];
-  return { number, index, stateKey: `${resolution}/${series}/${number}` };
-}
-
-/** Key of a window in the topic. */
-function rollupTopicKey(series: string, resolution: Resolution, window: number): string {
-  return `${series}/${resolution}/${window}`;
 }

@@ -7,7 +7,14 @@
 import assert from "node:assert/strict";
 import { eventHeaders } from "../events/cloudevents.ts";
 import { checkEvent, decodeCbor, encodeCbor } from "../events/codec.ts";
-import type { Output, StateView, StoredRecord, Topology, TopologyInput } from "../stream/port.ts";
+import type {
+  CommitView,
+  Output,
+  StateView,
+  StoredRecord,
+  Topology,
+  TopologyInput,
+} from "../stream/port.ts";
 
 export interface DriverOptions {
   /** Inputs in one commit. */
@@ -21,7 +28,9 @@ export class TopologyTestDriver {
   readonly #coalesced: ReadonlyMap<string, boolean>;
   readonly #commitInputs: number;
   readonly #state = new Map<string, unknown>();
-  readonly #changed = new Set<string>();
+  /** What has changed since the last commit, with what it was. */
+  readonly #was = new Map<string, unknown>();
+  #last: CommitView["last"] | undefined;
   #uncommitted: Output[] = [];
   #inputs = 0;
 
@@ -52,6 +61,7 @@ export class TopologyTestDriver {
   }
 
   commit(): void {
+    this.#show();
     const last = new Map<string, Output>();
     for (const output of this.#uncommitted) last.set(`${output.topic} ${output.key}`, output);
     for (const output of this.#uncommitted) {
@@ -59,12 +69,13 @@ export class TopologyTestDriver {
       if (coalesce && last.get(`${output.topic} ${output.key}`) !== output) continue;
       this.outputs.push(output);
     }
-    for (const key of this.#changed) {
+    for (const key of this.#was.keys()) {
       const value = this.#state.get(key);
-      this.#state.set(key, deepFreeze(decodeCbor(encodeCbor(value))));
+      if (value === undefined) this.#state.delete(key);
+      else this.#state.set(key, deepFreeze(decodeCbor(encodeCbor(value))));
     }
     this.#uncommitted = [];
-    this.#changed.clear();
+    this.#was.clear();
     this.#inputs = 0;
   }
 
@@ -107,28 +118,45 @@ export class TopologyTestDriver {
     return this.#state;
   }
 
+  #put(output: Output): void {
+    assert(this.#coalesced.has(output.topic), `${output.topic} is not an output`);
+    if (output.event !== null) checkEvent(output.type, settled(output));
+    this.#uncommitted.push(output);
+  }
+
+  #show(): void {
+    const last = this.#last;
+    if (!this.#topology.show || !last) return;
+    const now = (key: string) => this.#state.get(key);
+    const was = (key: string) => (this.#was.has(key) ? this.#was.get(key) : this.#state.get(key));
+    const commit: CommitView = { was, now, last };
+    for (const key of this.#was.keys()) {
+      const change = { key, was: was(key), now: now(key) };
+      for (const output of this.#topology.show(change, commit)) this.#put(output);
+    }
+  }
+
   #step(input: TopologyInput): void {
     const result = this.#topology.step(this.#view, input);
     const keys = new Set<string>();
     for (const [key, value] of result.state) {
       keys.add(key);
-      if (value === undefined) {
-        this.#state.delete(key);
-        this.#changed.delete(key);
-      } else {
-        this.#state.set(key, deepFreeze(value));
-        this.#changed.add(key);
-      }
+      if (!this.#was.has(key)) this.#was.set(key, this.#state.get(key));
+      if (value === undefined) this.#state.delete(key);
+      else this.#state.set(key, deepFreeze(value));
     }
     assert.equal(keys.size, result.state.length, "a step changes each key once");
-    for (const output of result.outputs) {
-      assert(this.#coalesced.has(output.topic), `${output.topic} is not an output`);
-      if (output.event !== null) checkEvent(output.type, settled(output));
-      this.#uncommitted.push(output);
-    }
+    for (const output of result.outputs) this.#put(output);
+    this.#last = positionOf(this.#topology, input);
     this.#inputs += 1;
     if (this.#inputs >= this.#commitInputs) this.commit();
   }
+}
+
+function positionOf(topology: Topology, input: TopologyInput): CommitView["last"] {
+  if (input.kind === "record") return input.record;
+  const { partition, offset, time } = input;
+  return { topic: topology.inputs[0] ?? "", partition, offset, timestamp: time };
 }
 
 /** The event as whoever reads the topic gets it. */

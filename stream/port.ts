@@ -62,6 +62,8 @@ export const EVENT_LOG_ERROR_CODES = [
   "unknown_topic",
   /** The broker refuses who we say we are, or what we ask. */
   "not_authorized",
+  /** The broker's certificate is none that we trust, or one side speaks TLS and the other does not. */
+  "tls",
   /** The embedded store is open in another process. */
   "in_use",
   /** The embedded store cannot be read or written. */
@@ -153,6 +155,28 @@ export interface StepResult {
   readonly outputs: readonly Output[];
 }
 
+/** What one key of the state had at the last commit and has at this one; undefined where it has nothing. */
+export interface StateChange {
+  readonly key: string;
+  readonly was: unknown;
+  readonly now: unknown;
+}
+
+/** A commit, as what is made of its changes may see it. */
+export interface CommitView {
+  /** What a key had at the last commit. */
+  was(key: string): unknown;
+  /** What a key has now. */
+  now(key: string): unknown;
+  /** The last input of the commit. */
+  readonly last: {
+    readonly topic: string;
+    readonly partition: number;
+    readonly offset: number;
+    readonly timestamp: number;
+  };
+}
+
 /**
  * A processor as a value. `step` is pure: no clock, no I/O, no randomness, so that the same input makes the same
  * output on every replay. It sees one partition at a time, its inputs being partitioned alike.
@@ -168,6 +192,11 @@ export interface Topology {
   /** Ask for ticks at least this often, ms; none where undefined. */
   readonly tickMs?: number;
   step(state: StateView, input: TopologyInput): StepResult;
+  /**
+   * Outputs that are a view of the state: asked once a commit for each key that has changed, however many steps changed
+   * it. What is emitted is what a processor costs, so this is how a coalesced topic is filled. Pure like `step`.
+   */
+  show?(change: StateChange, commit: CommitView): readonly Output[];
 }
 
 export interface ProcessorPartition {

@@ -7,7 +7,7 @@
  */
 import { eventHeaders } from "../../events/cloudevents.ts";
 import { CodecError, decodeEvent, encodeEvent } from "../../events/codec.ts";
-import type { StepResult, StoredRecord, Topology, TopologyInput } from "../port.ts";
+import type { CommitView, StepResult, StoredRecord, Topology, TopologyInput } from "../port.ts";
 import { pause, pauseMs } from "./backoff.ts";
 import { OutputBatch } from "./batch.ts";
 import type { Topic } from "./catalog.ts";
@@ -123,13 +123,16 @@ export class PartitionTask {
     this.#state.use(level);
     try {
       const until = timers.now() + commitStepMs;
+      let last: StoredRecord | undefined;
       for (let taken = 0; taken < commitRecords && timers.now() < until; taken++) {
         const lane = this.#next();
         const record = lane?.peek();
         if (!lane || !record) break;
         await this.#step(level, lane, record);
         lane.take();
+        last = record;
       }
+      if (last) this.#show(last);
     } finally {
       this.#state.use(undefined);
     }
@@ -190,6 +193,26 @@ export class PartitionTask {
       await state.loadKeys(level);
     }
     if (input.kind === "record") this.#records++;
+  }
+
+  /** What the topology makes of all that has changed, at the end of what makes one commit. */
+  #show(last: StoredRecord): void {
+    const { topology } = this.#context;
+    const state = this.#state;
+    if (!topology.show) return;
+    const commit: CommitView = {
+      was: (key) => state.before(key),
+      now: (key) => state.get(key),
+      last,
+    };
+    try {
+      for (const change of state.changed()) {
+        for (const output of topology.show(change, commit)) this.#batch.add(output);
+      }
+    } catch (error) {
+      throw state.readError ?? new StepError(topology.name, last, error);
+    }
+    if (state.readError) throw state.readError;
   }
 
   #apply(result: StepResult): void {

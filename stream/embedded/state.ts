@@ -9,8 +9,7 @@
  * entries() holds no keys.
  */
 import { decodeCbor, encodeCbor } from "../../events/codec.ts";
-import type { StateView } from "../port.ts";
-import { EventLogError } from "../port.ts";
+import { EventLogError, type StateChange, type StateView } from "../port.ts";
 import type { Level } from "./database.ts";
 import { after, statePrefix } from "./keys.ts";
 import { seal, unseal } from "./seal.ts";
@@ -53,6 +52,17 @@ export class PartitionState implements StateView {
     const value = this.#old.has(key) ? this.#old.get(key) : this.#fetch(key);
     this.#remember(key, value);
     return value;
+  }
+
+  /** As it is on disk. */
+  before(key: string): unknown {
+    if (this.#young.has(key)) return this.#young.get(key);
+    if (this.#old.has(key)) return this.#old.get(key);
+    return this.#fetch(key);
+  }
+
+  *changed(): Iterable<StateChange> {
+    for (const [key, now] of this.#changed) yield { key, was: this.before(key), now };
   }
 
   entries(prefix: string): Iterable<readonly [key: string, value: unknown]> {

@@ -12,6 +12,7 @@ import { Heard } from "./heard.ts";
 import type { KafkaSettings } from "./options.ts";
 import { PartitionReader } from "./partition-reader.ts";
 import { Progress } from "./progress.ts";
+import { recordsOf } from "./record-batch.ts";
 import { closedError, Outage, orAborted } from "./retry.ts";
 import { KafkaSession } from "./session.ts";
 
@@ -129,7 +130,7 @@ export class KafkaTail implements Tail {
         const current = fetches.filter(
           (one) => one.position === progress.get(one.topic, one.partition),
         );
-        const records = current.flatMap((one) => one.records);
+        const records = current.flatMap((one) => recordsOf(one.batches));
         if (records.length > 0 && !(await this.#hand(records))) break;
         heard.asks();
         for (const one of current) progress.set(one.topic, one.partition, one.next);

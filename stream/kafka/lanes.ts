@@ -1,5 +1,6 @@
 /** The inputs of one partition of a topology side by side: what is read ahead, what comes next, what is committed. */
 import type { StoredRecord } from "../port.ts";
+import type { RecordBatch } from "./record-batch.ts";
 
 export interface Lane {
   readonly topic: string;
@@ -16,7 +17,12 @@ interface MutableLane {
   position: number;
   ahead: number;
   end: number;
-  queue: StoredRecord[];
+  /** Fetched and not looked at, as it came. */
+  packed: RecordBatch[];
+  packedBytes: number;
+  /** Unpacked, and how many of it are taken. */
+  queue: readonly StoredRecord[];
+  taken: number;
 }
 
 export class Lanes {
@@ -31,7 +37,8 @@ export class Lanes {
   }
 
   begin(topic: string, position: number, end: number): void {
-    this.#lanes.set(topic, { topic, position, ahead: position, end, queue: [] });
+    const nothing = { packed: [], packedBytes: 0, queue: [], taken: 0 };
+    this.#lanes.set(topic, { topic, position, ahead: position, end, ...nothing });
   }
 
   /** As committed. */
@@ -44,22 +51,23 @@ export class Lanes {
     return [...this.#lanes.values()].every((lane) => lane.position >= lane.end);
   }
 
-  withRoom(records: number): Lane[] {
-    return [...this.#lanes.values()].filter((lane) => lane.queue.length < records);
+  /** Those that hold less than this much read ahead, bytes on the wire. */
+  withRoom(bytes: number): Lane[] {
+    return [...this.#lanes.values()].filter((lane) => lane.packedBytes < bytes);
   }
 
   /** False where the fetch is not for where we are (any more). */
   offer(fetch: {
     readonly topic: string;
     readonly position: number;
-    readonly records: readonly StoredRecord[];
+    readonly batches: readonly RecordBatch[];
     readonly next: number;
     readonly end: number;
   }): boolean {
     const lane = this.#lanes.get(fetch.topic);
     if (lane?.ahead !== fetch.position) return false;
-    // Not push(...records): a fetch may hold more than a call takes arguments.
-    lane.queue = lane.queue.length === 0 ? [...fetch.records] : lane.queue.concat(fetch.records);
+    lane.packed.push(...fetch.batches);
+    for (const { bytes } of fetch.batches) lane.packedBytes += bytes;
     lane.ahead = fetch.next;
     lane.end = fetch.end;
     return true;
@@ -67,30 +75,28 @@ export class Lanes {
 
   /** Up to so many records, each input in its order and among them the one that was sent first. */
   take(limit: number): StoredRecord[] {
-    const heads = [...this.#lanes.values()].map((lane) => ({ lane, at: 0 }));
+    const lanes = [...this.#lanes.values()];
     const taken: StoredRecord[] = [];
     while (taken.length < limit) {
-      let first: (typeof heads)[number] | undefined;
-      let earliest = Number.POSITIVE_INFINITY;
-      for (const head of heads) {
-        const time = head.lane.queue[head.at]?.timestamp;
-        if (time === undefined || time >= earliest) continue;
-        first = head;
-        earliest = time;
+      let first: MutableLane | undefined;
+      let record: StoredRecord | undefined;
+      for (const lane of lanes) {
+        const head = headOf(lane);
+        if (!head || (record && head.timestamp >= record.timestamp)) continue;
+        first = lane;
+        record = head;
       }
-      const record = first?.lane.queue[first.at];
       if (!first || !record) break;
       taken.push(record);
-      first.at++;
+      first.taken += 1;
     }
-    for (const { lane, at } of heads) if (at > 0) lane.queue = lane.queue.slice(at);
     return taken;
   }
 
   /** Positions once everything taken is committed; behind marks and aborted records too, if nothing before them waits. */
   next(): Map<string, number> {
     return new Map(
-      [...this.#lanes.values()].map((lane) => [lane.topic, lane.queue[0]?.offset ?? lane.ahead]),
+      [...this.#lanes.values()].map((lane) => [lane.topic, headOf(lane)?.offset ?? lane.ahead]),
     );
   }
 
@@ -103,4 +109,16 @@ export class Lanes {
       lane.position = positions.get(lane.topic) ?? lane.position;
     }
   }
+}
+
+/** The next record of a lane; unpacks a batch where that is needed. */
+function headOf(lane: MutableLane): StoredRecord | undefined {
+  while (lane.taken >= lane.queue.length) {
+    const batch = lane.packed.shift();
+    lane.queue = batch?.records() ?? [];
+    lane.taken = 0;
+    if (!batch) return undefined;
+    lane.packedBytes -= batch.bytes;
+  }
+  return lane.queue[lane.taken];
 }

@@ -1,6 +1,6 @@
 /** Settings of the Kafka adapter, with the reasons for their defaults. */
-import type { KafkaConfig } from "kafkajs";
 import type { Logger } from "pino";
+import type { CredentialsSource } from "./credentials.ts";
 import { Outages } from "./outages.ts";
 
 export interface KafkaLogOptions {
@@ -9,11 +9,14 @@ export interface KafkaLogOptions {
   /** Names this program in the broker's logs, metrics and quotas. */
   readonly clientId: string;
   readonly logger: Logger;
-  /** kafkajs's own forms of both. */
-  readonly sasl?: KafkaConfig["sasl"];
-  readonly ssl?: KafkaConfig["ssl"];
+  /** Default: neither SASL nor TLS. */
+  readonly credentials?: CredentialsSource;
+  /** Whether topics that are missing are made here; default true. */
+  readonly createTopics?: boolean;
   /** Replicas of a topic made here; -1, the default, leaves it to the broker. */
   readonly replicationFactor?: number;
+  /** `min.insync.replicas` of a topic made here; -1, the default, leaves it to the broker. */
+  readonly minInsyncReplicas?: number;
   readonly limits?: Partial<KafkaLimits>;
   readonly now?: () => number;
   /** ms on a clock that nobody sets, by which durations go; default `now` where it is given, else the process's. */
@@ -35,6 +38,11 @@ export interface KafkaLimits {
   readonly firstPauseMs: number;
   /** Longest pause, ms: how late a broker that came back may be noticed. */
   readonly longestPauseMs: number;
+  /**
+   * Longest pause where we are refused, ms. Only a person can mend that, and a fleet that knocks every second fills the
+   * brokers' logs and may lock its account.
+   */
+  readonly refusedPauseMs: number;
   /** How long a broker holds a fetch while there is nothing new, ms; what comes meanwhile is sent at once. */
   readonly fetchWaitMs: number;
   /** Most bytes of one fetch, and of one partition in it: memory of a reader. */
@@ -44,8 +52,8 @@ export interface KafkaLimits {
   readonly compressFromBytes: number;
   /** A processor commits after at most this many records … */
   readonly commitRecords: number;
-  /** … and holds at most this many read ahead for each partition. */
-  readonly readAheadRecords: number;
+  /** … and fetches no more for a partition that has so much read ahead, bytes on the wire. */
+  readonly readAheadBytes: number;
   /** A member that is silent for so long has left the group, ms. Brokers accept 6 s to 30 min by default. */
   readonly sessionTimeoutMs: number;
   /** How long the group waits for a member to finish its commits and join again, ms. */
@@ -61,21 +69,20 @@ export const KAFKA_LIMITS: KafkaLimits = {
   unknownTopicMs: 1000,
   firstPauseMs: 50,
   longestPauseMs: 5000,
+  refusedPauseMs: 15_000,
   fetchWaitMs: 500,
   fetchBytes: 8 * 1024 * 1024,
   fetchPartitionBytes: 1024 * 1024,
   compressFromBytes: 512,
   commitRecords: 5000,
-  readAheadRecords: 20_000,
+  readAheadBytes: 512 * 1024,
   sessionTimeoutMs: 10_000,
   rebalanceTimeoutMs: 30_000,
   transactionTimeoutMs: 30_000,
 };
 
 /** Everything settled, as the parts of the adapter get it. */
-export interface KafkaSettings extends Required<Omit<KafkaLogOptions, "sasl" | "ssl" | "limits">> {
-  readonly sasl?: KafkaConfig["sasl"];
-  readonly ssl?: KafkaConfig["ssl"];
+export interface KafkaSettings extends Required<Omit<KafkaLogOptions, "limits">> {
   readonly limits: KafkaLimits;
   /** Of everybody who works with these settings. */
   readonly outages: Outages;
@@ -83,13 +90,17 @@ export interface KafkaSettings extends Required<Omit<KafkaLogOptions, "sasl" | "
 
 export function settle(options: KafkaLogOptions): KafkaSettings {
   const limits = { ...KAFKA_LIMITS, ...options.limits };
-  const { connectionTimeoutMs, requestTimeoutMs, longestPauseMs } = limits;
+  const { connectionTimeoutMs, requestTimeoutMs, longestPauseMs, refusedPauseMs } = limits;
   const { brokers, logger, now = Date.now } = options;
   // How long something lasts must not go by a clock that somebody may set.
   const moment = options.moment ?? options.now ?? (() => performance.now());
-  const forgetMs = connectionTimeoutMs + requestTimeoutMs + longestPauseMs;
+  const longest = Math.max(longestPauseMs, refusedPauseMs);
+  const forgetMs = connectionTimeoutMs + requestTimeoutMs + longest;
   return {
+    credentials: () => ({}),
+    createTopics: true,
     replicationFactor: -1,
+    minInsyncReplicas: -1,
     random: Math.random,
     ...options,
     now,

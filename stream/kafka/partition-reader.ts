@@ -6,11 +6,10 @@
  * came first. So a new record is here a network's way after it was committed, and an idle leader holds up nobody.
  * Nothing uncommitted or aborted is ever given, and positions move on over it.
  */
-import type { StoredRecord } from "../port.ts";
 import { faultOf } from "./faults.ts";
 import { createErrorFromCode } from "./kafkajs-internals.ts";
 import type { KafkaSettings } from "./options.ts";
-import { readRecordSet } from "./record-batch.ts";
+import { type RecordBatch, readRecordSet } from "./record-batch.ts";
 import { type FetchEntry, type Fetched, fetchRequest } from "./requests.ts";
 import { orAborted } from "./retry.ts";
 import type { KafkaSession } from "./session.ts";
@@ -20,7 +19,7 @@ export interface PartitionFetch {
   readonly partition: number;
   /** The position that was asked for: where it is not the caller's any more, the answer is of no use. */
   readonly position: number;
-  readonly records: readonly StoredRecord[];
+  readonly batches: readonly RecordBatch[];
   /** Where to go on. */
   readonly next: number;
   /** Next free offset of the log, open transactions counted in. */
@@ -111,6 +110,6 @@ export class PartitionReader {
       { topic, partition, position, start: range.start, end: range.end },
       "Kafka no longer has what stood at this position; reading goes on at the first record kept",
     );
-    return { topic, partition, position, records: [], next: range.start, end: range.end };
+    return { topic, partition, position, batches: [], next: range.start, end: range.end };
   }
 }

@@ -37,9 +37,10 @@ test("state is what a plain map would be, with what is not committed undone", ()
           put(current, one.key, one.value);
           touched.add(one.key);
         } else {
-          expect(new Map(state.changes())).toEqual(
-            new Map([...touched].map((name) => [name, current.get(name)])),
+          expect(state.changes()).toEqual(
+            [...touched].map((key) => ({ key, was: committed.get(key), now: current.get(key) })),
           );
+          for (const key of touched) expect(state.before(key)).toBe(committed.get(key));
           if (one.do === "commit") state.committed();
           else state.rollback();
           if (one.do === "commit") committed = new Map(current);

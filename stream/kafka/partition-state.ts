@@ -2,7 +2,7 @@
  * State of one partition of a topology, in memory; the changelog topic is where it lasts. A batch of steps changes it in
  * place, so that each step sees the ones before, and `rollback` undoes what was not committed.
  */
-import type { StateView } from "../port.ts";
+import type { StateChange, StateView } from "../port.ts";
 
 /** A key of the changelog that no state can have: where the positions of the inputs stand. */
 export const POSITION_KEY = "\u0000position";
@@ -44,9 +44,20 @@ export class PartitionState implements StateView {
     this.#put(key, value);
   }
 
-  /** What has changed since the last commit, with the values as they are now. */
-  changes(): (readonly [key: string, value: unknown])[] {
-    return [...this.#before.keys()].map((key) => [key, this.#values.get(key)] as const);
+  /** As it was at the last commit. */
+  before(key: string): unknown {
+    if (!this.#before.has(key)) return this.#values.get(key);
+    const value = this.#before.get(key);
+    return value === ABSENT ? undefined : value;
+  }
+
+  /** What has changed since the last commit. */
+  changes(): StateChange[] {
+    return [...this.#before].map(([key, value]) => ({
+      key,
+      was: value === ABSENT ? undefined : value,
+      now: this.#values.get(key),
+    }));
   }
 
   committed(): void {

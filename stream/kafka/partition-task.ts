@@ -120,7 +120,7 @@ export class PartitionTask {
     if (!this.#ready) return [];
     const { partition } = this;
     return this.#lanes
-      .withRoom(this.#context.settings.limits.readAheadRecords)
+      .withRoom(this.#context.settings.limits.readAheadBytes)
       .map(({ topic, ahead }) => ({ topic, partition, position: ahead }));
   }
 
@@ -269,10 +269,10 @@ export class PartitionTask {
         parts.push({ topic, partition, records });
       }
     }
-    const records = this.#state.changes().map(([key, value]) => ({
+    const records = this.#state.changes().map(({ key, now }) => ({
       key,
       headers: {},
-      value: value === undefined ? null : encodeCbor(value),
+      value: now === undefined ? null : encodeCbor(now),
     }));
     const position = encodeCbor(Object.fromEntries(positions));
     records.push({ key: POSITION_KEY, headers: {}, value: position });

@@ -1,13 +1,19 @@
 /** Reading up to the end as it is now: for `read`, `latest` and the restoring of state. */
 import type { StoredRecord } from "../port.ts";
 import type { KafkaSettings } from "./options.ts";
-import { type PartitionFetch, PartitionReader } from "./partition-reader.ts";
+import { PartitionReader } from "./partition-reader.ts";
 import { withDeadline } from "./retry.ts";
 import { KafkaSession } from "./session.ts";
 
+export interface ReadPart {
+  readonly records: readonly StoredRecord[];
+  /** Where to go on in the partition that they are of. */
+  readonly next: number;
+}
+
 /**
- * What each fetch brings of these partitions (default all) from the positions (default the start) to the end at the
- * time of the call; open transactions at the end are waited for. `next` of the last fetch of a partition is behind it.
+ * What is in these partitions (default all) from the positions (default the start) to the end at the time of the call,
+ * batch by batch; open transactions at the end are waited for. `next` of the last part of a partition is behind it.
  * @throws EventLogError
  */
 export async function* readToEnd(
@@ -16,7 +22,7 @@ export async function* readToEnd(
   from: ReadonlyMap<number, number>,
   signal: AbortSignal,
   only?: number,
-): AsyncGenerator<PartitionFetch> {
+): AsyncGenerator<ReadPart> {
   const doing = `read ${topic}`;
   const session = new KafkaSession(settings);
   const reader = new PartitionReader(settings, session);
@@ -43,8 +49,12 @@ export async function* readToEnd(
         if (positions.get(one.partition) !== one.position) continue;
         const end = ends.get(one.partition) ?? 0;
         positions.set(one.partition, one.next);
-        const inside = one.next <= end ? one.records : one.records.filter((r) => r.offset < end);
-        yield { ...one, records: inside };
+        for (const batch of one.batches) {
+          const all = batch.records();
+          const records = batch.next <= end ? all : all.filter((record) => record.offset < end);
+          yield { records, next: batch.next };
+        }
+        yield { records: [], next: one.next };
       }
     }
   } finally {

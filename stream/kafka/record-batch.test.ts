@@ -3,10 +3,12 @@ import { createRequire } from "node:module";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import {
+  type AbortedTransaction,
   type BatchRecord,
   type BatchSeal,
   packRecords,
-  readRecordSet,
+  readRecordSet as readBatches,
+  recordsOf,
   sealBatch,
 } from "./record-batch.ts";
 
@@ -72,6 +74,18 @@ async function mark(producerId: number, offset: number, commit: boolean): Promis
   const bytes = stored(batch.buffer, offset);
   bytes.writeInt16BE(0x30, 21);
   return bytes;
+}
+
+/** A record set with all its batches unpacked. */
+function readRecordSet(
+  set: Buffer,
+  topic: string,
+  partition: number,
+  position: number,
+  aborted: readonly AbortedTransaction[],
+) {
+  const { batches, next } = readBatches(set, topic, partition, position, aborted);
+  return { records: recordsOf(batches), next };
 }
 
 const plain = (key: string): BatchRecord => ({ key, headers: {}, value: Buffer.from(key) });

@@ -127,14 +127,28 @@ export interface AbortedTransaction {
   readonly firstOffset: number;
 }
 
+/** A batch as it was fetched, packed: what is read ahead costs its bytes on the wire and no more. */
+export interface RecordBatch {
+  /** On the wire. */
+  readonly bytes: number;
+  /** Behind its last record. */
+  readonly next: number;
+  /** Its records from the position on that was asked for, in order; unpacked at each call. */
+  records(): StoredRecord[];
+}
+
 export interface RecordSet {
-  readonly records: StoredRecord[];
+  readonly batches: readonly RecordBatch[];
   /** Where to go on reading: behind everything that was looked at, also behind what is not for readers. */
   readonly next: number;
 }
 
+export function recordsOf(batches: readonly RecordBatch[]): StoredRecord[] {
+  return batches.flatMap((one) => one.records());
+}
+
 /**
- * Records from the position on, in order, without those of aborted transactions and without transaction marks. A batch
+ * Batches from the position on, in order, without those of aborted transactions and without transaction marks. A batch
  * that the broker cut off at the end is left for the next fetch.
  * @throws EventLogError `invalid` where records are compressed in a way that is not known here
  */
@@ -145,7 +159,7 @@ export function readRecordSet(
   position: number,
   aborted: readonly AbortedTransaction[],
 ): RecordSet {
-  const records: StoredRecord[] = [];
+  const batches: RecordBatch[] = [];
   const upcoming = aborted.toSorted((a, b) => a.firstOffset - b.firstOffset);
   const aborting = new Set<number>();
   let next = position;
@@ -156,15 +170,9 @@ export function readRecordSet(
       throw unreadable(topic, partition, next, "is in a format from before Kafka 0.11");
     }
     const reader = new WireReader(set.subarray(at, end));
-    const base = reader.int64();
-    reader.at = ATTRIBUTES_AT;
-    const attributes = reader.int16();
-    const last = base + reader.int32();
-    const firstTime = reader.int64();
-    const maxTime = reader.int64();
-    const producerId = reader.int64();
-    reader.at += 6;
-    const count = reader.int32();
+    const head = readHead(reader, topic, partition);
+    const { attributes, last, producerId, count } = head;
+    const bytes = end - at;
     at = end;
     while (upcoming[0] && upcoming[0].firstOffset <= last) {
       aborting.add((upcoming.shift() as AbortedTransaction).producerId);
@@ -172,38 +180,120 @@ export function readRecordSet(
     if (attributes & CONTROL) {
       if (count > 0 && isAbortMark(reader)) aborting.delete(producerId);
     } else if (!((attributes & TRANSACTIONAL) !== 0 && aborting.has(producerId))) {
-      const body = unpack(reader, attributes & COMPRESSION_MASK, topic, partition, base);
-      for (let i = 0; i < count; i++) {
-        const size = body.varint();
-        const recordEnd = body.at + size;
-        body.at += 1;
-        const delta = body.varlong();
-        const offset = base + body.varint();
-        if (offset >= position) {
-          const timestamp = attributes & APPEND_TIME ? maxTime : firstTime + delta;
-          records.push(readRecord(body, topic, partition, offset, timestamp));
-        }
-        body.at = recordEnd;
-      }
+      refuseUnknown(head);
+      const behind = last + 1;
+      const records = () => unpacked(head, reader.bytes, position);
+      if (count > 0 && behind > position) batches.push({ bytes, next: behind, records });
     }
     next = Math.max(next, last + 1);
   }
-  return { records, next };
+  return { batches, next };
+}
+
+interface Head {
+  readonly topic: string;
+  readonly partition: number;
+  readonly base: number;
+  /** Offset of the last record that was ever in it. */
+  readonly last: number;
+  readonly attributes: number;
+  readonly firstTime: number;
+  readonly maxTime: number;
+  readonly producerId: number;
+  readonly count: number;
+}
+
+/** Leaves the reader before the first record. */
+function readHead(reader: WireReader, topic: string, partition: number): Head {
+  const base = reader.int64();
+  reader.at = ATTRIBUTES_AT;
+  const attributes = reader.int16();
+  const last = base + reader.int32();
+  const firstTime = reader.int64();
+  const maxTime = reader.int64();
+  const producerId = reader.int64();
+  reader.at += 6;
+  const count = reader.int32();
+  return { topic, partition, base, last, attributes, firstTime, maxTime, producerId, count };
+}
+
+function unpacked(head: Head, batch: Buffer, position: number): StoredRecord[] {
+  const { topic, partition, base, attributes, firstTime, maxTime, count } = head;
+  const body = unpack(batch.subarray(HEADER_BYTES), attributes & COMPRESSION_MASK);
+  const texts = new Texts(body);
+  const records: StoredRecord[] = [];
+  for (let i = 0; i < count; i++) {
+    const size = body.varint();
+    const recordEnd = body.at + size;
+    body.at += 1;
+    const delta = body.varlong();
+    const offset = base + body.varint();
+    if (offset >= position) {
+      const timestamp = attributes & APPEND_TIME ? maxTime : firstTime + delta;
+      records.push(readRecord(body, texts, topic, partition, offset, timestamp));
+    }
+    body.at = recordEnd;
+  }
+  return records;
+}
+
+/**
+ * Keys, header names and values as texts. Neighbours in a journal have most of them in common, and to make a string of
+ * bytes is most of what reading a record costs: the text that stood in the same place before is taken again where the
+ * bytes are the same.
+ */
+class Texts {
+  readonly #reader: WireReader;
+  readonly #known: { at: number; length: number; text: string }[] = [];
+
+  constructor(reader: WireReader) {
+    this.#reader = reader;
+  }
+
+  /** @param place in a record: what stands in the same place is likely the same */
+  read(place: number): string | null {
+    const reader = this.#reader;
+    const length = reader.varint();
+    if (length < 0) return null;
+    const known = this.#known[place];
+    if (known?.length === length && this.#same(known.at, reader.at, length)) {
+      reader.at += length;
+      return known.text;
+    }
+    const at = reader.at;
+    const text = reader.text(length);
+    if (known) {
+      known.at = at;
+      known.length = length;
+      known.text = text;
+    } else this.#known[place] = { at, length, text };
+    return text;
+  }
+
+  #same(a: number, b: number, length: number): boolean {
+    const { bytes } = this.#reader;
+    if (b + length > bytes.length) return false;
+    // What differs in ids and times differs at their ends.
+    for (let i = length - 1; i >= 0; i--) if (bytes[a + i] !== bytes[b + i]) return false;
+    return true;
+  }
 }
 
 function readRecord(
   body: WireReader,
+  texts: Texts,
   topic: string,
   partition: number,
   offset: number,
   timestamp: number,
 ): StoredRecord {
-  const key = body.varText();
+  const key = texts.read(0);
   const value = body.varBytes();
   const headers: Record<string, string> = {};
-  for (let left = body.varint(); left > 0; left--) {
-    const name = body.varText() ?? "";
-    const text = body.varText() ?? "";
+  const count = body.varint();
+  for (let i = 1; i <= count; i++) {
+    const name = texts.read(2 * i) ?? "";
+    const text = texts.read(2 * i + 1) ?? "";
     // A header may have any name, and this one is no property like the others.
     if (name === "__proto__")
       Object.defineProperty(headers, name, { value: text, enumerable: true });
@@ -222,20 +312,18 @@ function isAbortMark(reader: WireReader): boolean {
   return key !== null && key.length >= 4 && key.readInt16BE(2) === 0;
 }
 
-function unpack(
-  reader: WireReader,
-  compression: number,
-  topic: string,
-  partition: number,
-  offset: number,
-): WireReader {
-  if (compression === 0) return reader;
-  const packed = reader.bytes.subarray(HEADER_BYTES);
+function unpack(packed: Buffer, compression: number): WireReader {
   const limit = { maxOutputLength: MAX_UNPACKED_BYTES };
   if (compression === ZSTD) return new WireReader(zstdDecompressSync(packed, limit));
   if (compression === GZIP) return new WireReader(gunzipSync(packed, limit));
+  return new WireReader(packed);
+}
+
+function refuseUnknown({ topic, partition, base, attributes }: Head): void {
+  const compression = attributes & COMPRESSION_MASK;
+  if ([0, ZSTD, GZIP].includes(compression)) return;
   const name = compression === 2 ? "snappy" : compression === 3 ? "lz4" : `code ${compression}`;
-  throw unreadable(topic, partition, offset, `is compressed with ${name}; use zstd, gzip or none`);
+  throw unreadable(topic, partition, base, `is compressed with ${name}; use zstd, gzip or none`);
 }
 
 function unreadable(topic: string, partition: number, offset: number, why: string): EventLogError {

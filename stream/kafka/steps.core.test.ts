@@ -60,10 +60,33 @@ describe("steps", () => {
       "all:2",
       "all:3",
       "all:4",
-      "last:4",
       "all:5",
       "last:5",
+      "last:4",
     ]);
+  });
+
+  test("what is shown of the state is asked for once a commit, with what was and what is", () => {
+    const state = new PartitionState();
+    const showing = topology({
+      step: (view) => ({
+        state: [["n", ((view.get("n") as number | undefined) ?? 0) + 1]],
+        outputs: [],
+      }),
+      show: ({ key, was, now }, commit) => {
+        expect([commit.was(key), commit.now(key)]).toEqual([was, now]);
+        return [out("last", key, `${was}-${now}@${commit.last.offset}`)];
+      },
+    });
+    const ids = (from: number[]) =>
+      runSteps(
+        showing,
+        state,
+        from.map((n) => stored(n)),
+      ).map((one) => one.id);
+    expect(ids([1, 2, 3])).toEqual(["undefined-3@3"]);
+    state.committed();
+    expect(ids([4])).toEqual(["3-4@4"]);
   });
 
   test("that throw say where, and leave the state to be rolled back", () => {

@@ -3,7 +3,7 @@
 import { eventHeaders } from "../../events/cloudevents.ts";
 import { CodecError, decodeEvent, encodeCbor } from "../../events/codec.ts";
 import { partitionOf } from "../partitioner.ts";
-import type { Output, StoredRecord, Topology, TopologyInput } from "../port.ts";
+import type { CommitView, Output, StoredRecord, Topology, TopologyInput } from "../port.ts";
 import type { PartitionState } from "./partition-state.ts";
 import type { BatchRecord } from "./record-batch.ts";
 
@@ -41,38 +41,68 @@ export function runSteps(
   state: PartitionState,
   records: readonly StoredRecord[],
 ): Output[] {
-  const declared = new Set(topology.outputs.map((one) => one.topic));
-  const outputs: Output[] = [];
+  const gathered = new Gathered(topology);
   for (const record of records) {
     try {
       const input = inputOf(topology, record);
       if (!input) continue;
       const result = topology.step(state, input);
       for (const [key, value] of result.state) state.change(key, value);
-      for (const output of result.outputs) {
-        if (!declared.has(output.topic)) {
-          throw new Error(`output to ${output.topic}, which the topology does not name`);
-        }
-        outputs.push(output);
-      }
+      for (const output of result.outputs) gathered.add(output);
     } catch (error) {
       const at = `${record.topic}/${record.partition} offset ${record.offset}`;
       throw new StepError(topology.name, at, error);
     }
   }
-  return coalesced(topology, outputs);
+  const last = records.at(-1);
+  if (topology.show && last) {
+    const commit: CommitView = {
+      was: (key) => state.before(key),
+      now: (key) => state.get(key),
+      last,
+    };
+    const where = `${last.topic}/${last.partition} up to offset ${last.offset}`;
+    for (const change of state.changes()) {
+      try {
+        for (const output of topology.show(change, commit)) gathered.add(output);
+      } catch (error) {
+        throw new StepError(topology.name, where, error);
+      }
+    }
+  }
+  return gathered.all();
 }
 
-function coalesced(topology: Topology, outputs: readonly Output[]): Output[] {
-  const coalescing = new Set(topology.outputs.filter((one) => one.coalesce).map((o) => o.topic));
-  if (coalescing.size === 0) return [...outputs];
-  const last = new Map<string, Output>();
-  for (const one of outputs) {
-    if (coalescing.has(one.topic)) last.set(`${one.topic} ${one.key}`, one);
+/** Outputs of one commit. Of a coalesced topic only the last for each key is ever held: most never live long. */
+class Gathered {
+  readonly #inOrder = new Map<string, Output[]>();
+  readonly #last = new Map<string, Map<string, Output>>();
+
+  constructor(topology: Topology) {
+    for (const { topic, coalesce } of topology.outputs) {
+      if (coalesce) this.#last.set(topic, new Map());
+      else this.#inOrder.set(topic, []);
+    }
   }
-  return outputs.filter(
-    (one) => !coalescing.has(one.topic) || last.get(`${one.topic} ${one.key}`) === one,
-  );
+
+  add(output: Output): void {
+    const { topic, key } = output;
+    const last = this.#last.get(topic);
+    if (last) {
+      last.set(key, output);
+      return;
+    }
+    const inOrder = this.#inOrder.get(topic);
+    if (!inOrder) throw new Error(`output to ${topic}, which the topology does not name`);
+    inOrder.push(output);
+  }
+
+  all(): Output[] {
+    return [
+      ...this.#inOrder.values(),
+      ...[...this.#last.values()].map((one) => [...one.values()]),
+    ].flat();
+  }
 }
 
 export function outputRecord(topology: string, output: Output): BatchRecord {

@@ -135,7 +135,7 @@ export class WireReader {
   }
   string(): string {
     const length = this.int16();
-    return length < 0 ? "" : this.#text(length);
+    return length < 0 ? "" : this.text(length);
   }
   array<T>(read: () => T): T[] {
     const length = this.int32();
@@ -179,13 +179,13 @@ export class WireReader {
   }
   varText(): string | null {
     const length = this.varint();
-    return length < 0 ? null : this.#text(length);
+    return length < 0 ? null : this.text(length);
   }
   varBytes(): Buffer | null {
     const length = this.varint();
     return length < 0 ? null : this.slice(length);
   }
-  #text(length: number): string {
+  text(length: number): string {
     if (this.at + length > this.bytes.length) throw new RangeError("cut short");
     const value = this.bytes.toString("utf8", this.at, this.at + length);
     this.at += length;
