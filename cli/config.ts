@@ -7,7 +7,7 @@ export function configCommand(): Command {
   const command = new Command("config")
     .summary("print the effective settings")
     .description(
-      "Prints the settings that a program would run with, from defaults, the file, environment variables and flags, as YAML that can be used as a file. Finds every fault in them.",
+      "Prints the settings that a program would run with, from defaults, the file, environment variables and flags, as YAML that can be used as a file once the secrets are put in. Finds every fault in them.",
     )
     .argument("[program]", "start, gateway, cloud or dashboard", "start")
     .option("--markdown", "the documentation of all settings instead");
@@ -22,7 +22,9 @@ Examples:
   );
   return command.action(
     async (program: string, options: { readonly config?: string; readonly markdown?: boolean }) => {
-      const { isProgram, loadProgram, PROGRAMS, settingsMarkdown } = await import("./programs.ts");
+      const { isProgram, loadProgram, printable, PROGRAMS, settingsMarkdown } = await import(
+        "./programs.ts"
+      );
       if (options.markdown) {
         process.stdout.write(settingsMarkdown());
         return;
@@ -31,7 +33,7 @@ Examples:
         return command.error(`error: no program '${program}' (${PROGRAMS.join(", ")})`);
       }
       const settings = loadProgram(program, options.config, givenFlags({ ...options }));
-      process.stdout.write(stringify(settings));
+      process.stdout.write(stringify(printable(program, settings)));
     },
   );
 }

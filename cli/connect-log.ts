@@ -2,14 +2,13 @@
 import { join } from "node:path";
 import type { Logger } from "pino";
 import { EmbeddedEventLog } from "../stream/embedded/embedded-event-log.ts";
-import { KafkaEventLog } from "../stream/kafka/kafka-event-log.ts";
 import type { KafkaLimits } from "../stream/kafka/options.ts";
 import type { EventLog } from "../stream/port.ts";
+import { createKafkaLog, type KafkaLogSettings } from "./kafka-log.ts";
 
-export interface LogSettings {
+export interface LogSettings extends KafkaLogSettings {
   readonly data_dir: string;
   readonly namespace: string;
-  readonly kafka: { readonly brokers: readonly string[] };
 }
 
 /**
@@ -29,8 +28,7 @@ export function createEventLog(
   logger: Logger,
   limits: Partial<KafkaLimits> = {},
 ): EventLog {
-  const { brokers } = settings.kafka;
-  return brokers.length > 0
-    ? new KafkaEventLog({ brokers, clientId: `tidegate-${program}`, logger, limits })
+  return settings.kafka.brokers.length > 0
+    ? createKafkaLog(settings, program, logger, limits)
     : new EmbeddedEventLog({ directory: join(settings.data_dir, "log"), logger });
 }

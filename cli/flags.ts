@@ -3,7 +3,8 @@ import type { Command } from "commander";
 
 interface SharedFlag {
   readonly flag: string;
-  readonly argument: string;
+  /** Undefined where the flag stands alone and means true. */
+  readonly argument?: string;
   /** Dotted path of the setting. */
   readonly setting: string;
   readonly description: string;
@@ -40,6 +41,47 @@ export const SHARED_FLAGS = {
     setting: "kafka.brokers",
     description: "Kafka; without it the log is embedded",
   },
+  kafkaSasl: {
+    flag: "--kafka-sasl",
+    argument: "MECHANISM",
+    setting: "kafka.sasl.mechanism",
+    description: "PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512",
+  },
+  kafkaUser: {
+    flag: "--kafka-user",
+    argument: "NAME",
+    setting: "kafka.sasl.username",
+    description: "who we are to Kafka",
+  },
+  kafkaPasswordFile: {
+    flag: "--kafka-password-file",
+    argument: "FILE",
+    setting: "kafka.sasl.password_file",
+    description: "a file with the password; or TIDEGATE_KAFKA_SASL_PASSWORD",
+  },
+  kafkaTls: {
+    flag: "--kafka-tls",
+    setting: "kafka.tls.enabled",
+    description: "speak TLS with Kafka",
+  },
+  kafkaCa: {
+    flag: "--kafka-ca",
+    argument: "FILE",
+    setting: "kafka.tls.ca_file",
+    description: "the CA to trust, PEM (and speak TLS)",
+  },
+  kafkaCert: {
+    flag: "--kafka-cert",
+    argument: "FILE",
+    setting: "kafka.tls.cert_file",
+    description: "our client certificate, PEM",
+  },
+  kafkaKey: {
+    flag: "--kafka-key",
+    argument: "FILE",
+    setting: "kafka.tls.key_file",
+    description: "its private key, PEM",
+  },
   rules: {
     flag: "--rules",
     argument: "FILE",
@@ -62,8 +104,19 @@ export const SHARED_FLAGS = {
 
 export type SharedFlagName = keyof typeof SHARED_FLAGS;
 
+/** How to get to Kafka: wherever brokers can be named. */
+const KAFKA_FLAGS = [
+  "kafkaSasl",
+  "kafkaUser",
+  "kafkaPasswordFile",
+  "kafkaTls",
+  "kafkaCa",
+  "kafkaCert",
+  "kafkaKey",
+] as const satisfies readonly SharedFlagName[];
+
 /**
- * Adds `--config` and the named flags.
+ * Adds `--config` and the named flags; with `brokers` also those that say how to get to them.
  * @param described what a flag means to this command, where that is not what it means to most
  */
 export function addFlags(
@@ -72,9 +125,11 @@ export function addFlags(
   described: Partial<Record<SharedFlagName, string>> = {},
 ): Command {
   command.option("--config <FILE>", "settings, a YAML file");
-  for (const name of names) {
-    const { flag, argument, description } = SHARED_FLAGS[name];
-    command.option(`${flag} <${argument}>`, described[name] ?? description);
+  const wanted = names.flatMap((name) => (name === "brokers" ? [name, ...KAFKA_FLAGS] : [name]));
+  for (const name of new Set(wanted)) {
+    const { flag, argument, description }: SharedFlag = SHARED_FLAGS[name];
+    const form = argument === undefined ? flag : `${flag} <${argument}>`;
+    command.option(form, described[name] ?? description);
   }
   return command;
 }
@@ -87,6 +142,7 @@ export function givenFlags(
   for (const [name, { flag, setting }] of Object.entries(SHARED_FLAGS)) {
     const text = options[name];
     if (typeof text === "string") given.set(setting, { flag, text });
+    else if (text === true) given.set(setting, { flag, text: "true" });
   }
   return given;
 }

@@ -4,9 +4,10 @@ import { cloudSettings, readModelSettings } from "../cloud/config.ts";
 import { dashboardConfigSchema } from "../dashboard/config.ts";
 import { NAMESPACE_PATTERN } from "../events/topics.ts";
 import { gatewaySettings } from "../gateway/config.ts";
+import { kafkaSettings } from "../stream/kafka/config.ts";
 import { topicSettings } from "../stream/topic-specs.ts";
 import { LOG_LEVELS } from "./logger.ts";
-import { environmentName, type Leaf, leavesOf, loadSettings } from "./settings.ts";
+import { environmentName, type Leaf, leavesOf, loadSettings, withoutSecrets } from "./settings.ts";
 
 const DEFAULT_HTTP_PORTS = { start: 8080, gateway: 8081, cloud: 8082, dashboard: 8080, tools: 0 };
 
@@ -48,20 +49,7 @@ function commonSettings(program: Program) {
       },
       { additionalProperties: false, default: {} },
     ),
-    kafka: Type.Object(
-      {
-        brokers: Type.Array(
-          Type.String({ pattern: "^[^\\s:]+:\\d{1,5}$|^\\[[0-9a-fA-F:]+\\]:\\d{1,5}$" }),
-          {
-            default: [],
-            "x-form": "write HOST:PORT, e.g. kafka-1:9092",
-            description:
-              "HOST:PORT of some brokers. Without any, `start` keeps an embedded log, a gateway buffers.",
-          },
-        ),
-      },
-      { additionalProperties: false, default: {} },
-    ),
+    kafka: kafkaSettings,
   };
 }
 
@@ -114,6 +102,14 @@ export function loadProgram<P extends Program>(
   return loadSettings<ProgramSettings[P]>(schema, { file, env: process.env, flags });
 }
 
+/** As they may be printed. */
+export function printable<P extends Program>(
+  program: P,
+  settings: ProgramSettings[P],
+): ProgramSettings[P] {
+  return withoutSecrets(schemas[program], settings);
+}
+
 /** What a number may be, as a sentence; nothing where it may be anything. */
 function boundsText({ minimum, maximum }: Leaf): string {
   const bounds = [
@@ -154,6 +150,10 @@ mqtt:
 kafka:
   brokers: [kafka-1:9092, kafka-2:9092]
 \`\`\`
+
+Passwords have no flags: the arguments of a process can be read by everybody on the machine. Put them into a file of their own
+(\`kafka.sasl.password_file\`), the environment or this file; \`tidegate config\` does not print them. How to get to a Kafka is told in
+[kafka.md](kafka.md).
 
 This page is written by \`tidegate config --markdown\`.
 

@@ -5,10 +5,10 @@ import { LevelStore } from "../cloud/read-model/level-store.ts";
 import { StoredReadModel } from "../cloud/read-model/stored-read-model.ts";
 import { dashboardOptionsOf } from "../dashboard/config.ts";
 import { dashboardRoutes } from "../dashboard/routes.ts";
-import { KafkaEventLog } from "../stream/kafka/kafka-event-log.ts";
 import { makeDataDirectory } from "./data-directory.ts";
 import { CommandError } from "./errors.ts";
 import { HttpServer } from "./http-server.ts";
+import { createKafkaLog } from "./kafka-log.ts";
 import { startParts, untilSignal } from "./lifetime.ts";
 import { createLogger } from "./logger.ts";
 import type { ProgramSettings } from "./programs.ts";
@@ -21,7 +21,7 @@ export async function runDashboard(settings: ProgramSettings["dashboard"]): Prom
   if (brokers.length === 0) throw new CommandError(needsBrokers("dashboard"));
   const logger = createLogger(settings.log_level);
   makeDataDirectory(settings.data_dir);
-  const log = new KafkaEventLog({ brokers, clientId: "tidegate-dashboard", logger });
+  const log = createKafkaLog(settings, "dashboard", logger);
   const directory = join(settings.data_dir, "read-model");
   const readModel = new StoredReadModel({
     store: new LevelStore({ directory }),

@@ -3,10 +3,10 @@ import { Registry } from "@prometheus-io/client";
 import { Gateway } from "../gateway/gateway.ts";
 import { gatewayRoutes } from "../gateway/http.ts";
 import { registerGatewayMetrics } from "../gateway/metrics.ts";
-import { KafkaEventLog } from "../stream/kafka/kafka-event-log.ts";
 import { journalTopicSpecs } from "../stream/topic-specs.ts";
 import { makeDataDirectory } from "./data-directory.ts";
 import { HttpServer } from "./http-server.ts";
+import { createKafkaLog } from "./kafka-log.ts";
 import { STOPPED, startParts, untilSignal } from "./lifetime.ts";
 import { createLogger } from "./logger.ts";
 import type { ProgramSettings } from "./programs.ts";
@@ -17,10 +17,7 @@ export async function runGateway(settings: ProgramSettings["gateway"]): Promise<
   const logger = createLogger(settings.log_level);
   makeDataDirectory(settings.data_dir);
   const { brokers } = settings.kafka;
-  const log =
-    brokers.length > 0
-      ? new KafkaEventLog({ brokers, clientId: "tidegate-gateway", logger })
-      : undefined;
+  const log = brokers.length > 0 ? createKafkaLog(settings, "gateway", logger) : undefined;
   const gateway = new Gateway({
     settings,
     dataDir: settings.data_dir,

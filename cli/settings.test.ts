@@ -10,6 +10,7 @@ import {
   loadSettings,
   type SettingsError,
   type Sources,
+  withoutSecrets,
 } from "./settings.ts";
 
 const schema = Type.Object(
@@ -125,6 +126,49 @@ describe("loadSettings", () => {
     expect(() => {
       settings.mqtt.port = 1;
     }).toThrow(TypeError);
+  });
+});
+
+describe("secrets", () => {
+  const guarded = Type.Object(
+    {
+      kafka: Type.Object(
+        {
+          user: Type.Optional(Type.String()),
+          password: Type.Optional(Type.String({ minLength: 1, "x-secret": true })),
+        },
+        { additionalProperties: false, default: {} },
+      ),
+    },
+    { additionalProperties: false },
+  );
+  const load = (env: Record<string, string>) =>
+    loadSettings<{ kafka: { password?: string } }>(guarded, {
+      file: undefined,
+      env,
+      flags: new Map(),
+    });
+
+  test("are not printed, and the settings keep them", () => {
+    const settings = load({ TIDEGATE_KAFKA_PASSWORD: "hush", TIDEGATE_KAFKA_USER: "me" });
+    expect(withoutSecrets(guarded, settings)).toEqual({
+      kafka: { user: "me", password: "(set, not shown)" },
+    });
+    expect(settings.kafka.password).toBe("hush");
+    expect(withoutSecrets(guarded, load({}))).toEqual({ kafka: {} });
+  });
+
+  test("what was printed is not taken for one", () => {
+    expect(() => load({ TIDEGATE_KAFKA_PASSWORD: "(set, not shown)" })).toThrow(
+      "TIDEGATE_KAFKA_PASSWORD: kafka.password is what is printed in the place of a secret",
+    );
+  });
+
+  test("stand in no fault", () => {
+    const env = { TIDEGATE_KAFKA_PASSWORD: "", TIDEGATE_KAFKA_PASWORD: "hush" };
+    expect(() => load(env)).toThrow(
+      /^2 faults in the configuration:\n {2}TIDEGATE_KAFKA_PASWORD: no such setting, did you mean TIDEGATE_KAFKA_PASSWORD\?\n {2}TIDEGATE_KAFKA_PASSWORD: must not be empty$/,
+    );
   });
 });
 

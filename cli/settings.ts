@@ -41,6 +41,8 @@ export interface Leaf {
   /** Bounds of a number, both included. */
   readonly minimum: number | undefined;
   readonly maximum: number | undefined;
+  /** Never printed: its keyword `x-secret`. */
+  readonly secret: boolean;
 }
 
 interface SchemaNode {
@@ -49,6 +51,7 @@ interface SchemaNode {
   readonly description?: string;
   readonly default?: unknown;
   readonly "x-form"?: string;
+  readonly "x-secret"?: boolean;
   readonly minimum?: number;
   readonly maximum?: number;
 }
@@ -61,13 +64,39 @@ export function leavesOf(schema: object, prefix = ""): Leaf[] {
     if (node.type === "object") return leavesOf(node, `${path}.`);
     const { type = "string", description = "", minimum, maximum } = node;
     const form = node["x-form"];
-    return [{ path, type, description, default: node.default, form, minimum, maximum }];
+    const secret = node["x-secret"] ?? false;
+    return [{ path, type, description, default: node.default, form, minimum, maximum, secret }];
   });
 }
 
 /** `mqtt.port` → `TIDEGATE_MQTT_PORT`. */
 export function environmentName(path: string): string {
   return `TIDEGATE_${path.replaceAll(".", "_").toUpperCase()}`;
+}
+
+/** Stands for a secret that is set; as a value it is refused, so that what was printed is not taken for it. */
+const MASK = "(set, not shown)";
+
+/** The settings as they may be printed. */
+export function withoutSecrets<T>(schema: object, settings: T): T {
+  const copy = structuredClone(settings);
+  for (const leaf of leavesOf(schema)) {
+    if (!leaf.secret) continue;
+    const { parent, key } = parentOf(copy as Tree, leaf.path);
+    if (parent?.[key] !== undefined) parent[key] = MASK;
+  }
+  return copy;
+}
+
+/** Of a dotted path, where there is one. */
+function parentOf(tree: Tree, path: string): { parent: Tree | undefined; key: string } {
+  const keys = path.split(".");
+  const key = keys.pop() ?? "";
+  const parent = keys.reduce<Tree | undefined>(
+    (node, one) => node?.[one] as Tree | undefined,
+    tree,
+  );
+  return { parent, key };
 }
 
 /** Variables of that prefix which are not settings. */
@@ -107,6 +136,15 @@ export function loadSettings<T>(schema: TObject, sources: Sources): T {
         at ? `${at}: ${where.has(path) ? "" : `${path} `}${problem}` : `${path} ${problem}`,
       );
     }
+  }
+  for (const leaf of leaves.values()) {
+    if (!leaf.secret) continue;
+    const { parent, key } = parentOf(tree, leaf.path);
+    if (parent?.[key] !== MASK) continue;
+    const at = where.get(leaf.path) ?? file?.position(leaf.path);
+    faults.push(
+      `${at}: ${leaf.path} is what is printed in the place of a secret: write the secret`,
+    );
   }
   if (faults.length > 0) throw new SettingsError([...new Set(faults)]);
   return deepFreeze(tree) as T;

@@ -23,6 +23,29 @@ export const topicSettings = Type.Object(
       description:
         "How long the journals are kept, from the time of sending: what can be replayed and computed anew.",
     }),
+    create: Type.Optional(
+      Type.Boolean({
+        default: true,
+        description:
+          "Create topics that are missing in Kafka. What is there is left as it is: `tidegate doctor` says where it differs.",
+      }),
+    ),
+    replication_factor: Type.Optional(
+      Type.Integer({
+        minimum: 1,
+        maximum: 15,
+        description:
+          "Copies of each topic that is created in Kafka. Without it the brokers' `default.replication.factor`; 3 outlives the loss of a broker.",
+      }),
+    ),
+    min_insync_replicas: Type.Optional(
+      Type.Integer({
+        minimum: 1,
+        maximum: 15,
+        description:
+          "Copies that must have a record before it counts as written, of topics that are created in Kafka. Without it the brokers' `min.insync.replicas`; 2 of 3 loses nothing with one broker.",
+      }),
+    ),
   },
   { additionalProperties: false, default: {} },
 );

@@ -36,7 +36,7 @@ describe.skipIf(!canRun)("authentication", { timeout: 60_000 }, () => {
       brokers: [`127.0.0.1:${broker.proxyPort}`],
       clientId: "auth",
       logger: pino({ level: "silent" }),
-      sasl: { mechanism: "plain", username: "gateway", password },
+      credentials: () => ({ sasl: { mechanism: "PLAIN", username: "gateway", password } }),
     });
     await log.start();
     return log;
@@ -58,8 +58,9 @@ describe.skipIf(!canRun)("authentication", { timeout: 60_000 }, () => {
     const source = new ScriptedSource(batches("auth.in.v1", "gw-a", "e000000001", 1, 5));
     const sink = log.sink(source);
     await sink.start();
-    await expect.poll(() => sink.status().lastError).toMatch(/authentication/i);
+    await expect.poll(() => sink.status().lastError).toMatch(/does not let in user "gateway"/);
     expect(sink.status().state).toBe("waiting");
+    await sink.stop(0);
     await log.stop();
   });
 });

@@ -3,6 +3,7 @@
  * kafkajs's own `retriable` is of no use for that: it calls ECONNREFUSED non-retriable, and it is the commonest of all.
  */
 import { EventLogError, type EventLogErrorCode } from "../port.ts";
+import { ConnectionFault } from "./connection-fault.ts";
 
 export const REACTIONS = [
   /** The connection is of no use any more: throw it away and make another. */
@@ -107,6 +108,8 @@ export const CLIENT_FAULTS: Readonly<Record<string, Row>> = {
   KafkaJSMetadataNotLoaded: ["unreachable", "reconnect"],
   KafkaJSTopicMetadataNotLoaded: ["unreachable", "refresh"],
   UnknownTopicFault: ["unknown_topic", "refresh"],
+  NotCreatedFault: ["not_authorized", "refused"],
+  NotAllowedFault: ["not_authorized", "refused"],
   KafkaJSSASLAuthenticationError: ["not_authorized", "reconnect"],
   KafkaJSServerDoesNotSupportApiKey: ["invalid", "refused"],
 };
@@ -116,6 +119,33 @@ export class UnknownTopicFault extends Error {
   constructor(topics: readonly string[]) {
     super(`there is no topic ${topics.join(" or no topic ")}, or it has too few partitions`);
     this.name = "UnknownTopicFault";
+  }
+}
+
+/** Topics that are missing, and that we may not make or are told not to. */
+export class NotCreatedFault extends Error {
+  constructor(
+    code: "unknown_topic" | "not_authorized",
+    topics: readonly string[],
+    user: string | undefined,
+  ) {
+    const who = user === undefined ? "we" : `user "${user}"`;
+    const why =
+      code === "not_authorized" ? `${who} may not create it` : "topics.create is set to false";
+    super(
+      `there is no topic ${topics.join(" or no topic ")}, and ${why}: make it with \`tidegate topics create\` as somebody who may`,
+    );
+    this.name = code === "not_authorized" ? "NotCreatedFault" : "UnknownTopicFault";
+  }
+}
+
+/** Kafka says that something is not allowed, and neither what nor to whom. */
+export class NotAllowedFault extends Error {
+  constructor(said: string, topics: readonly string[], user: string | undefined) {
+    const who = user === undefined ? "we" : `user "${user}"`;
+    const what = topics.length > 0 ? ` (${topics.join(", ")})` : "";
+    super(`${said}${what}: ${who} may not; grant the rights that \`tidegate doctor\` names`);
+    this.name = "NotAllowedFault";
   }
 }
 
@@ -135,6 +165,9 @@ export function faultOf(error: unknown): Fault {
   if (error instanceof EventLogError) {
     const reaction = error.code === "unreachable" ? "retry" : "refused";
     return { code: error.code, reaction, message: error.message, cause: error };
+  }
+  if (error instanceof ConnectionFault) {
+    return { code: error.code, reaction: "reconnect", message: error.message, cause: error };
   }
   let row: Row | undefined;
   let message = "";

@@ -1,5 +1,5 @@
 /**
- * The event log port on Apache Kafka. It needs brokers of version 2.1 or later (zstd, idempotence, transactions); it is
+ * The event log port on Apache Kafka. It needs brokers of version 2.3 or later (zstd, idempotence, transactions); it is
  * tried on 4.3. What the port promises and what this adapter leans on for it:
  *  - a sink's batch stands once however often it is resent: producer id and sequence (idempotent-producer.ts);
  *  - a processor's commit is one Kafka transaction over outputs, changelog and position (partition-task.ts);
@@ -20,6 +20,7 @@ import type {
   TopicSpec,
   Topology,
 } from "../port.ts";
+import { metadataRequest } from "./admin-requests.ts";
 import { recordsBehind } from "./behind.ts";
 import { createTopics } from "./create-topics.ts";
 import { faultOf } from "./faults.ts";
@@ -72,9 +73,8 @@ export class KafkaEventLog implements EventLog {
   async createTopics(specs: readonly TopicSpec[]): Promise<void> {
     const doing = "create topics";
     const { session, abort } = this.#opened(doing);
-    const { replicationFactor } = this.#settings;
     await withDeadline(this.#settings, doing, abort.signal, () =>
-      session.use([], (connection) => createTopics(connection, specs, replicationFactor)),
+      session.use([], (connection) => createTopics(connection, specs, this.#settings)),
     );
   }
 
@@ -165,7 +165,8 @@ export class KafkaEventLog implements EventLog {
   async #greet(open: Open): Promise<void> {
     const { logger, brokers, outages } = this.#settings;
     try {
-      await open.session.use([], async () => {});
+      // Versions are told to everybody: only an answer to something else says that we are let in.
+      await open.session.use([], (connection) => connection.ask(metadataRequest([])));
       logger.info({ brokers }, "connected to Kafka");
     } catch (error) {
       if (open.abort.signal.aborted) return;

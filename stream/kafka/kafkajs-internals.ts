@@ -13,6 +13,7 @@
  */
 import { createRequire } from "node:module";
 import type { ISocketFactory, KafkaConfig } from "kafkajs";
+import type { SaslMechanism } from "./credentials.ts";
 
 export const PINNED_KAFKAJS = "2.2.4";
 
@@ -44,6 +45,8 @@ interface ProducerIdentity {
 
 export interface Broker {
   readonly nodeId: number | string;
+  /** By API key; null before it is connected. */
+  readonly versions: Readonly<Record<string, { minVersion: number; maxVersion: number }>> | null;
   readonly connectionPool: { send<T>(request: RawRequest<T>): Promise<T> };
   initProducerId(request: {
     transactionalId?: string | undefined;
@@ -174,6 +177,23 @@ export const crc32C = require("kafkajs/src/protocol/recordBatch/crc32C") as (
 export const COORDINATOR = require("kafkajs/src/protocol/coordinatorTypes") as {
   readonly GROUP: number;
   readonly TRANSACTION: number;
+};
+
+export interface SaslContext {
+  readonly host: string;
+  readonly port: number;
+  saslAuthenticate(exchange: object): Promise<unknown>;
+}
+type SaslProvider = (sasl: {
+  readonly username: string;
+  readonly password: string;
+}) => (context: SaslContext) => { authenticate(): Promise<void> };
+
+/** kafkajs's own exchanges, by mechanism. */
+export const SASL_PROVIDERS: Readonly<Record<SaslMechanism, SaslProvider>> = {
+  PLAIN: require("kafkajs/src/broker/saslAuthenticator/plain") as SaslProvider,
+  "SCRAM-SHA-256": require("kafkajs/src/broker/saslAuthenticator/scram256") as SaslProvider,
+  "SCRAM-SHA-512": require("kafkajs/src/broker/saslAuthenticator/scram512") as SaslProvider,
 };
 
 /** kafkajs's level for everything but debug, which would print every request. */

@@ -27,7 +27,8 @@ export class Outages {
   /** By who waits: when it last tried. */
   readonly #waiting = new Map<object, number>();
   #since = 0;
-  #told = false;
+  /** Of this outage: a broker that comes back and then refuses us is another thing to mend. */
+  readonly #told = new Set<string>();
 
   constructor(options: OutagesOptions) {
     this.#options = options;
@@ -54,8 +55,8 @@ export class Outages {
     this.#forget(moment());
     if (this.#waiting.size > 0) return;
     const seconds = Math.round((moment() - this.#since) / 1000);
-    if (this.#told) logger.info({ brokers, seconds }, "Kafka answers again");
-    this.#told = false;
+    if (this.#told.size > 0) logger.info({ brokers, seconds }, "Kafka answers again");
+    this.#told.clear();
   }
 
   #enter(who: object): number {
@@ -63,15 +64,15 @@ export class Outages {
     this.#forget(at);
     if (this.#waiting.size === 0) {
       this.#since = at;
-      this.#told = false;
+      this.#told.clear();
     }
     this.#waiting.set(who, at);
     return at;
   }
 
   #tell({ code, message }: Reason): void {
-    if (this.#told) return;
-    this.#told = true;
+    if (this.#told.has(code)) return;
+    this.#told.add(code);
     const { logger, brokers } = this.#options;
     logger.warn(
       { code, brokers },

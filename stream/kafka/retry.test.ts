@@ -1,6 +1,7 @@
 import { pino } from "pino";
 import { describe, expect, test } from "vitest";
 import type { EventLogError } from "../port.ts";
+import { ConnectionFault } from "./connection-fault.ts";
 import { createErrorFromCode } from "./kafkajs-internals.ts";
 import { KAFKA_LIMITS, type KafkaSettings, settle } from "./options.ts";
 import { Outage, Patience, pauseMs, withDeadline } from "./retry.ts";
@@ -12,7 +13,13 @@ function settings(over: Partial<Parameters<typeof settle>[0]> = {}): {
   const lines: { level: number; msg: string }[] = [];
   const write = (line: string) => lines.push(JSON.parse(line));
   const logger = pino({ level: "info" }, { write });
-  const limits = { firstPauseMs: 1, longestPauseMs: 2, callDeadlineMs: 40, unknownTopicMs: 5 };
+  const limits = {
+    firstPauseMs: 1,
+    longestPauseMs: 2,
+    refusedPauseMs: 2,
+    callDeadlineMs: 40,
+    unknownTopicMs: 5,
+  };
   return {
     settings: settle({ brokers: ["x:1"], clientId: "c", logger, limits, ...over }),
     lines,
@@ -33,6 +40,14 @@ describe("trying again", () => {
     expect(pauseMs(high, 1)).toBe(firstPauseMs);
     expect(pauseMs(low, 500)).toBe(longestPauseMs / 2);
     expect(pauseMs(high, 500)).toBe(longestPauseMs);
+  });
+
+  test("pauses are longer where a person has to mend it", () => {
+    const high = settings({ limits: {}, random: () => 1 }).settings;
+    const { refusedPauseMs, longestPauseMs } = KAFKA_LIMITS;
+    expect(pauseMs(high, 1, true)).toBe(refusedPauseMs / 16);
+    expect(pauseMs(high, 500, true)).toBe(refusedPauseMs);
+    expect(refusedPauseMs).toBeGreaterThan(longestPauseMs);
   });
 
   test("a call gets over what passes", async () => {
@@ -135,6 +150,22 @@ describe("trying again", () => {
       await goesOn.pause(createErrorFromCode(NOT_LEADER), running);
     }
     expect(lines.map((one) => one.level)).toEqual([40, 30, 40]);
+  });
+
+  test("no connection is one line for all, and another where the reason is another", async () => {
+    let now = 0;
+    const { settings: given, lines } = settings({ now: () => now });
+    const waiting = ["sending", "group a", "group b"].map((what) => new Outage(given, what));
+    const wrong = new ConnectionFault("not_authorized", "wrong password");
+    for (const error of [createErrorFromCode(NOT_LEADER), wrong]) {
+      for (let i = 0; i < 4; i++, now += 500) {
+        for (const one of waiting) await one.pause(error, running);
+      }
+    }
+    expect(lines.map((one) => one.msg)).toEqual([
+      expect.stringMatching(/^waiting for Kafka: NOT_LEADER/),
+      "waiting for Kafka: wrong password; what needs it goes on by itself when it answers",
+    ]);
   });
 
   test("what Kafka refuses is told of each", async () => {

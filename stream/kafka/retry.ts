@@ -4,10 +4,16 @@ import { eventLogError, type Fault, faultOf } from "./faults.ts";
 import type { KafkaSettings } from "./options.ts";
 import { QUIET_MS } from "./outages.ts";
 
-/** @param attempt from 1 */
-export function pauseMs(settings: KafkaSettings, attempt: number): number {
-  const { firstPauseMs, longestPauseMs } = settings.limits;
-  const full = Math.min(longestPauseMs, firstPauseMs * 2 ** Math.min(attempt - 1, 20));
+/**
+ * @param attempt from 1
+ * @param refused whether it is a person who has to mend it: then the pauses begin longer, and grow further
+ */
+export function pauseMs(settings: KafkaSettings, attempt: number, refused = false): number {
+  const { firstPauseMs, longestPauseMs, refusedPauseMs } = settings.limits;
+  const [first, longest] = refused
+    ? [refusedPauseMs / 16, refusedPauseMs]
+    : [firstPauseMs, longestPauseMs];
+  const full = Math.min(longest, first * 2 ** Math.min(attempt - 1, 20));
   return full / 2 + (full / 2) * settings.random();
 }
 
@@ -90,7 +96,12 @@ export async function withDeadline<T>(
 
 /** Whether asking the same again may help without anybody doing anything. */
 export function passes(fault: Fault): boolean {
-  return fault.code !== "not_authorized" && !["refused", "split"].includes(fault.reaction);
+  return !isRefusal(fault) && !["refused", "split"].includes(fault.reaction);
+}
+
+/** Who we are, or whom we trust, does not do: a person has to mend it, here or there. */
+function isRefusal({ code }: Fault): boolean {
+  return code === "not_authorized" || code === "tls";
 }
 
 export function closedError(doing: string): EventLogError {
@@ -115,7 +126,7 @@ export class Outage {
   async pause(error: unknown, signal: AbortSignal): Promise<Fault> {
     const fault = faultOf(error);
     this.note(fault);
-    await pause(pauseMs(this.#settings, this.attempts), signal);
+    await pause(pauseMs(this.#settings, this.attempts, isRefusal(fault)), signal);
     return fault;
   }
 
@@ -124,8 +135,8 @@ export class Outage {
     this.attempts++;
     this.lastError = fault.message;
     this.#since ??= moment();
-    // That Kafka is away is one thing that happens to all; what it refuses is this one's own.
-    if (fault.code === "unreachable") {
+    // No connection is one thing that happens to all; what Kafka refuses on one is this one's own.
+    if (fault.code === "unreachable" || fault.reaction === "reconnect") {
       outages.note(this, this.#what, fault);
       return;
     }

@@ -8,8 +8,16 @@
 import { connect, isIP, type Socket } from "node:net";
 import { connect as connectTls } from "node:tls";
 import type { ISocketFactory } from "kafkajs";
-import type { PartitionRange } from "../port.ts";
-import { faultOf, UnknownTopicFault } from "./faults.ts";
+import { EventLogError, type PartitionRange } from "../port.ts";
+import {
+  type Attempt,
+  checkHost,
+  explainConnection,
+  looksLikeTls,
+  SPEAKS_TLS,
+} from "./connection-fault.ts";
+import type { KafkaCredentials } from "./credentials.ts";
+import { faultOf, NotAllowedFault, NotCreatedFault, UnknownTopicFault } from "./faults.ts";
 import {
   type Broker,
   type Cluster,
@@ -20,6 +28,7 @@ import {
 } from "./kafkajs-internals.ts";
 import type { KafkaSettings } from "./options.ts";
 import { closedError } from "./retry.ts";
+import { saslOptions } from "./sasl.ts";
 
 /** Leaders and coordinators change rarely and say so when asked in vain; this is for what nobody asked, ms. */
 const METADATA_MAX_AGE_MS = 300_000;
@@ -33,13 +42,19 @@ export type CoordinatorKind = "group" | "transaction";
 export class Connection {
   readonly #cluster: Cluster;
   readonly #coordinators = new Map<string, Broker>();
+  /** Who we say we are on it. */
+  readonly credentials: KafkaCredentials;
+  /** How far it ever got. */
+  reached: Attempt["reached"] = "nothing";
 
-  constructor(cluster: Cluster) {
+  constructor(cluster: Cluster, credentials: KafkaCredentials) {
     this.#cluster = cluster;
+    this.credentials = credentials;
   }
 
   async open(topics: readonly string[]): Promise<void> {
     await this.#cluster.connect();
+    if (this.reached === "nothing") this.reached = "versions";
     if (topics.length > 0) await this.#cluster.addMultipleTargetTopics(topics);
   }
 
@@ -96,6 +111,12 @@ export class Connection {
     return await broker.connectionPool.send(request);
   }
 
+  /** To whichever broker we are connected to. */
+  async ask<T>(request: RawRequest<T>): Promise<T> {
+    const broker = await this.anyBroker();
+    return await broker.connectionPool.send(request);
+  }
+
   /**
    * First kept and next free offset of each partition, in order. Records of open transactions are counted in: a reader
    * that gets there has seen all that was written before the call, also what is being committed just now.
@@ -140,16 +161,34 @@ export class KafkaSession {
     const connection = this.#connection;
     try {
       await connection.open(topics);
-      return await work(connection);
+      const result = await work(connection);
+      connection.reached = "answers";
+      return result;
     } catch (error) {
       if (this.#closed) throw closedError("use");
-      const { code, reaction } = faultOf(error);
-      // kafkajs asks for all topics it ever heard of at once, and one that is gone fails the others.
-      const useless = reaction === "reconnect" || code === "unknown_topic";
+      const told = this.#explained(error, connection, topics);
+      const { code, reaction } = faultOf(told);
+      // kafkajs asks for all topics it ever heard of at once, and one that is gone or forbidden fails the others.
+      const useless =
+        reaction === "reconnect" || code === "unknown_topic" || code === "not_authorized";
       if (useless && this.#connection === connection) this.#drop();
       else if (reaction === "refresh") connection.forget();
-      throw code === "unknown_topic" ? new UnknownTopicFault(topics) : error;
+      throw told;
     }
+  }
+
+  /** In words for people, where Kafka's own say neither what to do nor of what they are. */
+  #explained(error: unknown, connection: Connection, topics: readonly string[]): unknown {
+    const { brokers, now } = this.#settings;
+    const { credentials, reached } = connection;
+    const explained = explainConnection(error, { brokers, credentials, reached, now: now() });
+    if (explained) return explained;
+    const told = [EventLogError, NotAllowedFault, NotCreatedFault, UnknownTopicFault];
+    if (told.some((kind) => error instanceof kind)) return error;
+    const { code, message } = faultOf(error);
+    if (code === "unknown_topic") return new UnknownTopicFault(topics);
+    if (code !== "not_authorized") return error;
+    return new NotAllowedFault(message, topics, credentials.sasl?.username);
   }
 
   /** Ends what is going on at once. Idempotent. */
@@ -165,7 +204,9 @@ export class KafkaSession {
   }
 
   #connect(): Connection {
-    const { brokers, clientId, limits, logger, sasl, ssl } = this.#settings;
+    const { brokers, clientId, limits, logger } = this.#settings;
+    const credentials = this.#settings.credentials();
+    const { sasl, tls } = credentials;
     const cluster = createCluster(
       {
         brokers,
@@ -174,22 +215,38 @@ export class KafkaSession {
         requestTimeout: limits.requestTimeoutMs,
         metadataMaxAge: METADATA_MAX_AGE_MS,
         socketFactory: this.#socketFactory,
-        ...(sasl ? { sasl } : {}),
-        ...(ssl ? { ssl } : {}),
+        ...(sasl ? { sasl: saslOptions(sasl) } : {}),
+        ...(tls ? { ssl: tls } : {}),
       },
       // What matters comes to us as an error and is told once by whoever met it (retry.ts, Outage).
       ({ namespace, label, log }) => {
         logger.debug({ kafkajs: namespace, kafkajsLevel: label }, log.message);
       },
     );
-    return new Connection(cluster);
+    return new Connection(cluster, credentials);
   }
 
   readonly #socketFactory: ISocketFactory = ({ host, port, ssl, onConnect }) => {
     const socket = ssl
-      ? connectTls({ host, port, ...(isIP(host) ? {} : { servername: host }), ...ssl }, onConnect)
+      ? connectTls(
+          {
+            host,
+            port,
+            ...(isIP(host) ? {} : { servername: host }),
+            ...ssl,
+            checkServerIdentity: checkHost,
+          },
+          onConnect,
+        )
       : connect({ host, port, noDelay: true }, onConnect);
     socket.setKeepAlive(true, KEEP_ALIVE_MS);
+    if (!ssl) {
+      // Taken for Kafka's, an alert of TLS is the length of an answer of 350 MB, and waited for until the request times out.
+      socket.once("data", (bytes: Buffer) => {
+        if (!looksLikeTls(bytes)) return;
+        socket.destroy(Object.assign(new Error("TLS"), { code: SPEAKS_TLS }));
+      });
+    }
     // kafkajs listens for `end` and `error`; a connection that only closes would leave its requests waiting.
     let told = false;
     const tell = () => {

@@ -13,6 +13,7 @@ import { type FileHandle, mkdtemp, open, readFile, rm, writeFile } from "node:fs
 import { type AddressInfo, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { text } from "node:stream/consumers";
 import { kafkaJars } from "./kafka-jars.ts";
 
 /** `-Xmx192m` died of it; 360 MB holds the tests' few thousand partitions' worth of work. */
@@ -38,6 +39,12 @@ exit $code`;
 export interface KafkaBrokerOptions {
   /** Lines for server.properties that win over those made here. */
   readonly properties?: Readonly<Record<string, string>>;
+  /** More listeners by name, each on a port of its own (`listenerPort`), with its security protocol. */
+  readonly listeners?: Readonly<Record<string, "SSL" | "SASL_SSL" | "SASL_PLAINTEXT">>;
+  /** What the listeners are told to be at, instead of 127.0.0.1. */
+  readonly listenerHost?: string;
+  /** Users with a SCRAM password from the first start on: `SCRAM-SHA-512=[name=…,password=…]`. */
+  readonly scram?: readonly string[];
 }
 
 export class KafkaBroker {
@@ -55,6 +62,10 @@ export class KafkaBroker {
   get address(): string {
     return `127.0.0.1:${this.#ports[0]}`;
   }
+  /** Of one of the listeners in the options. */
+  listenerPort(name: string): number {
+    return this.#ports[4 + Object.keys(this.#options.listeners ?? {}).indexOf(name)] ?? 0;
+  }
   /** Where Kafka listens for what comes through a proxy. */
   get proxiedPort(): number {
     return this.#ports[2] ?? 0;
@@ -70,7 +81,7 @@ export class KafkaBroker {
     if (!jars.available) throw new Error(`No Kafka to test with: ${jars.reason}`);
     if (!this.#folder) {
       this.#folder = await mkdtemp(join(tmpdir(), "tidegate-kafka-"));
-      this.#ports = await freePorts(4);
+      this.#ports = await freePorts(4 + Object.keys(this.#options.listeners ?? {}).length);
       await this.#configure(this.#folder, jars.classpath);
     }
     const folder = this.#folder;
@@ -116,16 +127,20 @@ export class KafkaBroker {
 
   async #configure(folder: string, classpath: string): Promise<void> {
     const [port, controller, proxied, proxy] = this.#ports;
+    const { listeners = {}, listenerHost = "127.0.0.1", scram = [] } = this.#options;
+    const more = Object.entries(listeners);
+    const on = (host: string) =>
+      more.map(([name]) => `,${name}://${host}:${this.listenerPort(name)}`).join("");
+    const protocols = more.map(([name, protocol]) => `,${name}:${protocol}`).join("");
     const properties: Record<string, string> = {
       "process.roles": "broker,controller",
       "node.id": "1",
       "controller.quorum.voters": `1@127.0.0.1:${controller}`,
-      listeners: `PLAINTEXT://127.0.0.1:${port},CONTROLLER://127.0.0.1:${controller},PROXIED://127.0.0.1:${proxied}`,
-      "advertised.listeners": `PLAINTEXT://127.0.0.1:${port},PROXIED://127.0.0.1:${proxy}`,
+      listeners: `PLAINTEXT://127.0.0.1:${port},CONTROLLER://127.0.0.1:${controller},PROXIED://127.0.0.1:${proxied}${on("127.0.0.1")}`,
+      "advertised.listeners": `PLAINTEXT://127.0.0.1:${port},PROXIED://127.0.0.1:${proxy}${on(listenerHost)}`,
       "controller.listener.names": "CONTROLLER",
       "inter.broker.listener.name": "PLAINTEXT",
-      "listener.security.protocol.map":
-        "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,PROXIED:PLAINTEXT",
+      "listener.security.protocol.map": `PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,PROXIED:PLAINTEXT${protocols}`,
       "log.dirs": join(folder, "data"),
       "num.partitions": "1",
       "default.replication.factor": "1",
@@ -178,11 +193,15 @@ export class KafkaBroker {
         CLUSTER_ID,
         "-c",
         join(folder, "server.properties"),
+        ...scram.flatMap((user) => ["--add-scram", user]),
       ],
-      { stdio: "ignore" },
+      { stdio: ["ignore", "ignore", "pipe"] },
     );
-    const [code] = (await once(format, "exit")) as [number];
-    if (code !== 0) throw new Error(`Kafka's storage could not be formatted (exit ${code})`);
+    const said = text(format.stderr);
+    const [code] = (await once(format, "close")) as [number];
+    if (code !== 0) {
+      throw new Error(`Kafka's storage could not be formatted (exit ${code}): ${await said}`);
+    }
   }
 }
 
