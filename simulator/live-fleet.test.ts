@@ -35,6 +35,107 @@ describe("a fleet in a test's hands", () => {
     expect(text).toMatch(/\n$/);
   });
 
+  test("time passes until something is so, and what does not come is told", async () => {
+    const site = await fleet(STORE).start({ seed: 3 });
+    site.set("freezer-1", "temperature", -3);
+    const firing = async () => (await site.alerts()).some(({ state }) => state === "firing");
+    const at = await site.advanceUntil(firing, { atMost: "10m" });
+    const [, fired] = await site.alerts();
+    expect(at).toBeGreaterThanOrEqual(fired?.at ?? Number.POSITIVE_INFINITY);
+    expect(at - (fired?.at ?? 0)).toBeLessThan(5000);
+    expect(await site.advanceUntil(() => true, { atMost: 0 })).toBe(site.now);
+    const never = site.advanceUntil(() => site.now < 0, { atMost: "30s", every: "7s" });
+    await expect(never).rejects.toThrow(/^not so from 00:0.* to 00:0.*: \(\) => site\.now < 0$/);
+    await expect(site.advanceUntil(() => false, { atMost: "1m", every: 0 })).rejects.toThrow(
+      /every/,
+    );
+    await expect(site.advanceUntil(() => false, { atMost: "5h" })).rejects.toThrow(
+      /duration is over/,
+    );
+    expect((await site.finish()).problems).toEqual([]);
+  });
+
+  test("a site without power says what it said before", async () => {
+    const site = await fleet(STORE).start({ seed: 3 });
+    expect(await site.alerts()).toEqual([]);
+    await site.advance("1m");
+    site.set("freezer-1", "temperature", -3);
+    await site.advance("1m");
+    expect(await site.alerts()).toHaveLength(1);
+    site.siteFault("powerCut", "5m");
+    await site.advance("4m");
+    expect(await site.alerts()).toHaveLength(1);
+    await site.advance("5m");
+    expect(await site.alerts()).toHaveLength(2);
+    expect((await site.finish()).problems).toEqual([]);
+  });
+
+  test("the readings: what was sent, when, how often, and when it was acknowledged", async () => {
+    const site = await fleet(STORE).start({ seed: 5 });
+    await site.advance("5m");
+    site.set("freezer-2", "temperature", -3);
+    const before = site.readings();
+    expect(before.length).toBeGreaterThan(15);
+    const run = await site.finish();
+    expect(run.readings.slice(0, before.length).map(({ n }) => n)).toEqual(
+      before.map(({ n }) => n),
+    );
+    expect(run.readings).toHaveLength(run.sent);
+    const own = run.readings.filter(({ device }) => device === "freezer-2");
+    expect(own.map(({ n }) => n)).toEqual(own.map((_, at) => at + 1));
+    for (const { gateway, time = 0, metrics, sentAt, sendings, acknowledgedAt = 0 } of own) {
+      expect(gateway).toBe("store");
+      expect(metrics.temperature === -3).toBe(time > 5 * 60_000);
+      expect(sentAt - time).toBeLessThan(1000);
+      expect(sendings).toBe(1);
+      expect(acknowledgedAt).toBeGreaterThan(sentAt);
+    }
+  });
+
+  test("a link gets worse, goes, and comes back", async () => {
+    const firing = (late: readonly { state: string; historical: boolean }[]) =>
+      late.filter(({ state }) => state === "firing").map(({ historical }) => historical);
+    const plan = fleet({ ...STORE, duration: "3h" });
+    const site = await plan.start({ seed: 3 });
+    site.link("store", { latency: "1s", jitter: "2s", loss: "30%", duplicates: 0.2 });
+    await site.advance("20m");
+    site.link("store", { down: true });
+    site.set("freezer-1", "temperature", -3);
+    await site.advance("70m");
+    expect(await site.alerts()).toEqual([]);
+    site.link("store", { down: false });
+    await site.advance("5m");
+    expect(firing(await site.alerts())).toEqual([true, false]);
+    site.link("store", undefined);
+    site.link("store", { loss: "100%" });
+    const run = await site.finish();
+    expect(run.problems).toEqual([]);
+    expect(run.acknowledged).toBe(run.sent);
+    expect(run.strikes["message twice"]).toBeGreaterThan(10);
+    expect(run.strikes["message lost"]).toBeGreaterThan(50);
+    expect(story(run)).toContain('store: its link is {"down":true}');
+    expect(plan.scenario().gateways[0]?.link.loss).toBe(0);
+  });
+
+  test("a clock is set, and readings without a time of their own have the wrong one for a minute", async () => {
+    const [gateway] = STORE.gateways;
+    const timeless = gateway?.devices?.map((group) => ({ ...group, time: "none" as const })) ?? [];
+    const site = await fleet({
+      ...STORE,
+      gateways: [{ name: "store", devices: timeless }],
+    }).start({ seed: 3 });
+    await site.advance("5m");
+    site.clockJump("store", "-3h");
+    await site.advance("5m");
+    site.clockJump("store", 30_000);
+    const run = await site.finish();
+    expect(run.problems).toEqual([]);
+    expect(run.strikes["clock jump"]).toBe(2);
+    const windows = run.rollups.map(({ window }) => window - run.scenario.start);
+    expect(Math.min(...windows)).toBeLessThan(-2 * 3_600_000);
+    expect(story(run)).toContain("its clock is set back by 03:00:00.000");
+  });
+
   test("rules that cannot fire are told, each with why", async () => {
     const { warnings } = await fleet(STORE).run();
     expect(warnings).toEqual([
@@ -53,6 +154,15 @@ describe("a fleet in a test's hands", () => {
     expect(() => site.set("freezer-1", "temperature", Number.NaN)).toThrow(/finite number/);
     expect(() => site.gatewayFault("sotre", "linkDown", "1m")).toThrow(/there are store/);
     expect(() => site.gatewayFault("store", "linkdown" as never, "1m")).toThrow(/linkDown/);
+    expect(() => site.link("sotre", { down: true })).toThrow(/there are store/);
+    expect(() => site.link("store", { los: 1 } as never)).toThrow(
+      /a link has no los; it has latency/,
+    );
+    expect(() => site.link("store", { loss: "20" })).toThrow(/loss is "20"; it must be a share/);
+    expect(() => site.link("store", { latency: -5 })).toThrow(
+      /latency is -5; it must be a duration/,
+    );
+    expect(() => site.clockJump("store", "soon")).toThrow(/by is "soon"; it must be a duration/);
     expect(() => site.siteFault("toString" as never, "1m")).toThrow(/processorsKilled/);
     await expect(site.advance("soon")).rejects.toThrow(/30s, 5m or 1h30m/);
     await expect(site.advance("3h")).rejects.toThrow(/duration is over at 00:20:00/);

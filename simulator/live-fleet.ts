@@ -1,13 +1,14 @@
 /**
- * A fleet in virtual time, in the hands of a test: it lets time pass, has things go wrong, looks at the alerts so far, and in
- * the end holds everything against the oracles.
+ * A fleet in virtual time, in the hands of a test: it lets time pass, has things go wrong, looks at the readings and alerts so
+ * far, and in the end holds everything against the oracles.
  */
 import type { Alert, MetricValue } from "../events/schema.ts";
-import { read } from "./scenario/friendly.core.ts";
+import { LiveAlerts } from "./live-alerts.ts";
+import { type LinkQuality, LiveScenario } from "./live-scenario.ts";
+import { QUANTITIES, read } from "./scenario/friendly.core.ts";
 import type { Scenario } from "./scenario/scenario.ts";
-import { alertsSoFar } from "./world/check.ts";
-import type { FaultKind } from "./world/faults.ts";
-import { clockText } from "./world/record.ts";
+import type { Fault, FaultKind } from "./world/faults.ts";
+import { clockText, type TimelineEntry } from "./world/record.ts";
 import { finish, type RunResult } from "./world/simulate.ts";
 import { World } from "./world/world.ts";
 
@@ -22,8 +23,35 @@ export interface FleetAlert extends Alert {
   readonly at: number;
 }
 
+/** A reading that a device has sent; moments are ms from the beginning of the run. */
+export interface FleetReading {
+  readonly gateway: string;
+  readonly device: string;
+  /** Counts the device's readings, from 1; those that it gave up before it could send them are left out. */
+  readonly n: number;
+  /** What its payload says; its number `n` is among them, unless the fleet has `numbered: false`. */
+  readonly metrics: Readonly<Record<string, MetricValue>>;
+  /** The time in its payload; undefined where that has none. */
+  readonly time: number | undefined;
+  /** When it was first sent. */
+  readonly sentAt: number;
+  /** How often it was sent in all. */
+  readonly sendings: number;
+  /** When its device was told that it is safe; undefined where it was not, and always at QoS 0. */
+  readonly acknowledgedAt: number | undefined;
+}
+
 export interface FleetResult extends Omit<RunResult, "alerts"> {
   readonly alerts: readonly FleetAlert[];
+  /** Every reading that was sent, in the order of its first sending. */
+  readonly readings: readonly FleetReading[];
+}
+
+export interface Until {
+  /** Of virtual time. */
+  readonly atMost: Duration;
+  /** Between two looks. Default: a second. */
+  readonly every?: Duration;
 }
 
 /** The faults that a test can have happen to a gateway, beside its scenario's. */
@@ -46,12 +74,16 @@ export type SiteFault = keyof typeof SITE_FAULTS;
 
 export class LiveFleet {
   readonly #world: World;
+  readonly #scenario: LiveScenario;
+  readonly #alerts: LiveAlerts;
   #busy = false;
   #finished = false;
 
-  /** Use fleet(…).start(). */
-  constructor(scenario: Scenario) {
-    this.#world = new World(scenario);
+  /** Use fleet(…).start(). @param faults in the place of those that the scenario makes */
+  constructor(scenario: Scenario, faults?: readonly Fault[]) {
+    this.#scenario = new LiveScenario(scenario);
+    this.#world = new World(this.#scenario.scenario, faults ? { faults } : {});
+    this.#alerts = new LiveAlerts(this.#world);
   }
 
   async start(): Promise<void> {
@@ -74,6 +106,32 @@ export class LiveFleet {
       );
     }
     await this.#alone(() => this.#world.runUntil(until));
+  }
+
+  /**
+   * Lets time pass until something is so. It is asked at once, and then again and again.
+   * @param condition may ask the fleet: `async () => (await site.alerts()).some(({ state }) => state === "firing")`
+   * @returns when it was so, ms from the beginning of the run
+   * @throws where it is not so by then
+   */
+  async advanceUntil(
+    condition: () => boolean | Promise<boolean>,
+    { atMost, every = "1s" }: Until,
+  ): Promise<number> {
+    this.#mustRun();
+    const from = this.now;
+    const until = from + ms(atMost);
+    const step = ms(every);
+    if (step === 0) throw new RangeError("every is 0: time would stand still between two looks");
+    for (;;) {
+      if (await condition()) return this.now;
+      const left = until - this.now;
+      if (left <= 0) break;
+      await this.advance(Math.min(step, left));
+    }
+    const asked = String(condition).replace(/\s+/g, " ");
+    const shown = asked.length > MOST_SHOWN ? `${asked.slice(0, MOST_SHOWN)}…` : asked;
+    throw new Error(`not so from ${clockText(from)} to ${clockText(this.now)}: ${shown}`);
   }
 
   /** The sensor says this from now on, whatever it would measure; undefined lets it measure again. @throws RangeError for a metric that the device has not */
@@ -102,10 +160,39 @@ export class LiveFleet {
   gatewayFault(gateway: string, fault: GatewayFault, lasts: Duration): void {
     this.#mustRun();
     const kind = known(GATEWAY_FAULTS, fault);
-    const names = this.#world.scenario.gateways.map(({ name }) => name);
-    const at = names.indexOf(gateway);
-    if (at < 0) throw new RangeError(`no gateway is called ${gateway}; ${some(names)}`);
-    this.#world.inject({ kind, gateway: at, lastsMs: ms(lasts) });
+    this.#world.inject({ kind, gateway: this.#indexOf(gateway), lastsMs: ms(lasts) });
+  }
+
+  /**
+   * Somebody sets the gateway's clock: `"-3h"`, or ms. Where the gateway has a time service, that puts it right a minute
+   * later.
+   */
+  clockJump(gateway: string, by: Duration): void {
+    this.#mustRun();
+    const at = this.#indexOf(gateway);
+    const byMs = typeof by === "number" ? by : QUANTITIES.signed.read(by);
+    if (byMs === undefined || !Number.isFinite(byMs)) {
+      throw new RangeError(`by is ${JSON.stringify(by)}; it must be ${QUANTITIES.signed.hint}`);
+    }
+    this.#scenario.jumped(at, this.now, byMs);
+    this.#world.inject({ kind: "clock jump", gateway: at, lastsMs: 0, byMs });
+    this.#world.record.note(
+      gateway,
+      `its clock is set ${byMs < 0 ? "back" : "ahead"} by ${clockText(Math.abs(byMs))}`,
+    );
+  }
+
+  /**
+   * What the gateway's link to the log is like from now on; undefined is what the scenario says. It is that again when the
+   * run is finished.
+   */
+  link(gateway: string, quality: LinkQuality | undefined): void {
+    this.#mustRun();
+    const at = this.#indexOf(gateway);
+    if (quality) this.#scenario.change(at, quality);
+    else this.#scenario.restore(at);
+    const words = quality ? JSON.stringify(quality) : "as the scenario says";
+    this.#world.record.note(gateway, `its link is ${words}`);
   }
 
   /** The same at the site that has the log and the processors. */
@@ -115,9 +202,23 @@ export class LiveFleet {
     this.#world.inject({ kind, gateway: undefined, lastsMs: ms(lasts) });
   }
 
-  /** Every change of an alert so far, in the order in which they came. */
+  /** What has been sent so far, in the order of the first sending. */
+  readings(): readonly FleetReading[] {
+    this.#mustRun();
+    return this.#readings();
+  }
+
+  /** What has happened so far, for people. */
+  get timeline(): readonly TimelineEntry[] {
+    return this.#world.record.timeline;
+  }
+
+  /**
+   * Every change of an alert so far, in the order in which they came. While the site has no power, those that were known when
+   * it was asked last.
+   */
   async alerts(): Promise<readonly FleetAlert[]> {
-    const alerts = await this.#alone(() => alertsSoFar(this.#world));
+    const alerts = await this.#alone(() => this.#alerts.read());
     return alerts.map((alert) => placed(alert, this.#world.scenario));
   }
 
@@ -129,10 +230,32 @@ export class LiveFleet {
     const { scenario } = this.#world;
     const result = await this.#alone(async () => {
       await this.#world.runUntil(Math.max(this.now, scenario.durationMs));
+      this.#scenario.restoreAll();
       return await finish(this.#world);
     });
     this.#finished = true;
-    return { ...result, alerts: result.alerts.map((alert) => placed(alert, scenario)) };
+    const alerts = result.alerts.map((alert) => placed(alert, scenario));
+    return { ...result, alerts, readings: this.#readings() };
+  }
+
+  #readings(): readonly FleetReading[] {
+    const { start } = this.#world.scenario;
+    return this.#world.sent.map(
+      ({ gateway, device, n, metrics, time, writes, acknowledgedAt }) => ({
+        ...{ gateway, device, n, metrics, acknowledgedAt },
+        time: time === undefined ? undefined : time - start,
+        sentAt: writes[0]?.at ?? 0,
+        sendings: writes.length,
+      }),
+    );
+  }
+
+  /** @throws RangeError where there is no such gateway */
+  #indexOf(gateway: string): number {
+    const names = this.#world.scenario.gateways.map(({ name }) => name);
+    const at = names.indexOf(gateway);
+    if (at < 0) throw new RangeError(`no gateway is called ${gateway}; ${some(names)}`);
+    return at;
   }
 
   /** One at a time: two that turn the clock at once would not know what time it is. */
@@ -151,6 +274,9 @@ export class LiveFleet {
     if (this.#busy) throw new Error("the fleet is still advancing: await the call before this one");
   }
 }
+
+/** Of a condition, in a message. */
+const MOST_SHOWN = 200;
 
 function placed(alert: Alert, { start }: Scenario): FleetAlert {
   return { ...alert, beganAt: alert.since - start, at: alert.changed - start };

@@ -15,7 +15,17 @@ import { faultsOf, faultText } from "./world/faults.ts";
 import { clockText } from "./world/record.ts";
 import { timelineText } from "./world/report.ts";
 
-export type { FleetAlert, FleetResult, GatewayFault, LiveFleet, SiteFault } from "./live-fleet.ts";
+export type {
+  Duration,
+  FleetAlert,
+  FleetReading,
+  FleetResult,
+  GatewayFault,
+  LiveFleet,
+  SiteFault,
+  Until,
+} from "./live-fleet.ts";
+export type { LinkQuality } from "./live-scenario.ts";
 export type * from "./scenario/definition.ts";
 export { ScenarioError } from "./scenario/file.ts";
 export { listScenarios } from "./scenario/library.ts";
