@@ -14,9 +14,12 @@ export function tailCommand(): Command {
   const command = new Command("tail")
     .summary("print a topic's records as lines of JSON")
     .description(
-      "Prints the newest records of a topic as lines of JSON, then new ones as they come. TOPIC is the entity (events, status, rollups, alerts, alert-state, devices, ledger, rejected) or a whole topic name.",
+      "Prints the newest records of a topic as lines of JSON, then new ones as they come. TOPIC is the entity (events, status, readings, rollups, alerts, alert-state, devices, ledger, rejected) or a whole topic name.",
     )
-    .argument("<topic>", "events, status, rollups, alerts, alert-state, devices, ledger, rejected")
+    .argument(
+      "<topic>",
+      "events, status, readings, rollups, alerts, alert-state, devices, ledger, rejected",
+    )
     .option("-n, --last <COUNT>", "records that are there already to begin with", count, 10)
     .option("--all", "begin with everything that is there")
     .option("--no-follow", "end after what is there");

@@ -13,7 +13,7 @@ import { known, type SchemaNode, schemaNode, shortName } from "./schema-node.ts"
 const MAX_BYTES_PER_UNIT = 3;
 
 const INTRODUCTION = `; Tidegate's events, version 1: the values of the records, in CBOR (RFC 8949), described in CDDL (RFC 8610).
-; Made from events/schema.ts by scripts/contract.mjs; not to be changed by hand.
+; Made from events/schema.ts by npm run contract; not to be changed by hand.
 ;
 ; Which type a value is of stands in the record's header ce_type (CloudEvents 1.0, Kafka binary mode): tidegate.<rule>.
 ; Times are milliseconds since 1970-01-01T00:00:00Z, durations milliseconds. Numbers are finite.

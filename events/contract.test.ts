@@ -44,7 +44,7 @@ const WRONG: readonly (readonly [EventType, object])[] = [
 ];
 const wrong = ([type, more]: (typeof WRONG)[number]) => ({ ...SAMPLES[type].full, ...more });
 
-test("the files are what the schemas say (node scripts/contract.mjs writes them)", () => {
+test("the files are what the schemas say (npm run contract writes them)", () => {
   const kept = readdirSync(folder).filter((name) => name !== "released");
   expect(kept.toSorted()).toEqual(
     contractFiles()

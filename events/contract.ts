@@ -1,6 +1,6 @@
 /**
  * The contract for other consumers as files: CDDL and JSON Schema for each event, and which events stand in which topic.
- * `node scripts/contract.mjs` writes them, the package carries them, the dashboard serves them, and a test says where they are
+ * `npm run contract` writes them, the package carries them, the dashboard serves them, and a test says where they are
  * no longer what the schemas say.
  */
 import { cddlOf } from "./cddl.ts";

@@ -1,6 +1,6 @@
 /**
  * The event types of version 1, as schemas: the one source of the TypeScript types, of what the decoder checks, and of the
- * CDDL and JSON Schemas for everybody else (cddl.ts, json-schema.ts; `node scripts/contract.mjs` writes the files).
+ * CDDL and JSON Schemas for everybody else (cddl.ts, json-schema.ts; `npm run contract` writes the files).
  *
  * Evolution: within version 1 a schema only ever gains optional fields, and readers ignore what they don't know.
  * compatibility.core.ts holds every change against what was released.

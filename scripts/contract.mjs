@@ -1,4 +1,4 @@
-// Writes the published contract (events/contract/v1) from events/schema.ts. `--release` also keeps it as that of the version in
+// `npm run contract`: writes the published contract (events/contract/v1) from events/schema.ts. `-- --release` also keeps it as that of the version in
 // package.json: from then on a test fails on every change that would break its consumers.
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
