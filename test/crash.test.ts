@@ -1,6 +1,6 @@
 /**
  * `kill -9` at random, again and again, while a fleet publishes: every acknowledged reading is in the log and in the
- * ledger, and the rollups are those of the distinct events. Once with everything in one process on the embedded log,
+ * ledger, the rollups are those of the distinct events, and each reading stands once in the readings topic. Once with everything in one process on the embedded log,
  * once with gateway and processors apart on a real Kafka, where each of them is killed.
  *
  * A failing run prints its seed; TEST_SEED replays its moments (the machine's own timing stays its own).
@@ -16,12 +16,14 @@ import { Fleet } from "../simulator/fleet.ts";
 import { sfc32 } from "../simulator/random.ts";
 import { sharedKafka } from "./kafka/shared-kafka.ts";
 import { Program } from "./program.ts";
-import { auditOf, verifyRun } from "./verify.ts";
+import { auditOf, verifyReadings, verifyRun } from "./verify.ts";
 
 const seed = Number(process.env.TEST_SEED ?? Math.floor(Math.random() * 2 ** 31));
 const DEVICES = 100;
 const RATE = 5;
 const KILLS = 5;
+/** Off by default: the readings topic. */
+const READINGS = { TIDEGATE_READINGS_ENABLED: "true" };
 
 const brokers = await sharedKafka("kill -9 with a real Kafka");
 
@@ -75,7 +77,9 @@ describe(`kill -9 (TEST_SEED=${seed})`, () => {
     const random = sfc32(seed);
     const mqttPort = await freePort();
     const where = ["--data-dir", join(directory, "data")];
-    const program = new Program(["start", ...where, "--mqtt-port", mqttPort, "--http-port", "0"]);
+    const program = new Program(["start", ...where, "--mqtt-port", mqttPort, "--http-port", "0"], {
+      env: READINGS,
+    });
     cleanups.push(() => program.kill());
     await program.start();
     const { fleet, ledger } = await startFleet(mqttPort);
@@ -88,6 +92,7 @@ describe(`kill -9 (TEST_SEED=${seed})`, () => {
     expect(summary.unacknowledged).toBe(0);
     expect(summary.acknowledged).toBeGreaterThan(DEVICES * KILLS);
     await verifyRun(where, ledger);
+    await verifyReadings(where);
   });
 
   test.skipIf(!brokers)(
@@ -102,7 +107,7 @@ describe(`kill -9 (TEST_SEED=${seed})`, () => {
         ...["gateway", ...where, "--data-dir", join(directory, "gateway")],
         ...["--mqtt-port", mqttPort, "--http-port", "0"],
       ]);
-      const cloud = new Program(["cloud", ...where, "--http-port", "0"]);
+      const cloud = new Program(["cloud", ...where, "--http-port", "0"], { env: READINGS });
       cleanups.push(
         () => gateway.kill(),
         () => cloud.kill(),
@@ -121,6 +126,7 @@ describe(`kill -9 (TEST_SEED=${seed})`, () => {
         .poll(async () => (await auditOf(where)).report.verdict, { timeout: 60_000 })
         .toBe("complete");
       await verifyRun(where, ledger);
+      await verifyReadings(where);
     },
   );
 });

@@ -4,7 +4,7 @@
  */
 import { expect } from "vitest";
 import type { RecordJson } from "../cli/record-json.ts";
-import type { Reading } from "../events/schema.ts";
+import type { DeviceReading, Reading } from "../events/schema.ts";
 import { compareRollups, expectedRollups, type OracleRollup } from "../simulator/oracle.ts";
 import {
   type ArrivedReading,
@@ -12,6 +12,7 @@ import {
   distinctReadings,
   readLedger,
 } from "../simulator/oracle-ledger.ts";
+import { compareReadings, expectedReadings } from "../simulator/oracle-readings.ts";
 import { type JournalEntry, trueTimes } from "../simulator/oracle-time.ts";
 import { run } from "./program.ts";
 
@@ -101,4 +102,24 @@ export async function verifyRun(where: readonly string[], ledgerFile: string): P
       interval: 500,
     })
     .toEqual([]);
+}
+
+/** Waits until the readings topic has all that the journals have, then holds it against them: each once, in order, unchanged. */
+export async function verifyReadings(where: readonly string[]): Promise<void> {
+  const journals = (await recordsOf("events", where)).map((record) => {
+    const { key, partition, offset, sent, type = "", id = "", source = "", data } = record;
+    const headers = { ce_type: type, ce_id: id, ce_source: source };
+    return { key, partition, offset, timestamp: Date.parse(sent), headers, type, data };
+  });
+  const expected = expectedReadings(journals);
+  expect(expected.length).toBeGreaterThan(0);
+  const differences = async () => {
+    const readings = (await recordsOf("readings", where)).map(
+      ({ key, type = "", id = "", data }) => {
+        return { key, headers: { ce_type: type, ce_id: id }, data: data as DeviceReading };
+      },
+    );
+    return compareReadings(expected, readings).slice(0, 10);
+  };
+  await expect.poll(differences, { timeout: 60_000, interval: 500 }).toEqual([]);
 }
