@@ -138,6 +138,12 @@ function audited(gateways: Map<string, Gateway>, event: JournalEvent): JournalFa
   const before = epoch.first.get(key);
   if (before) {
     epoch.duplicates += 1;
+    // Damaged once more before it was released, it is declared once more, by a process of another time; perhaps with more.
+    if (again(event)) {
+      const { from, to } = event.data as Loss;
+      epoch.declared.push([from, to]);
+      return faults;
+    }
     if (before.type !== type || !isDeepStrictEqual(said(before), said(event))) {
       told("changed", `${id} came twice with different contents`);
     }
@@ -166,6 +172,10 @@ function audited(gateways: Map<string, Gateway>, event: JournalEvent): JournalFa
   epoch.accepted = Math.max(epoch.accepted, to);
   gateway.newest = epoch;
   return faults;
+}
+
+function again({ type, data }: JournalEvent): boolean {
+  return type === "tidegate.loss" && (data as Loss | undefined)?.reason === "damage";
 }
 
 /** An epoch's beginning against the epoch that came before it in the log. */

@@ -81,6 +81,8 @@ export interface SentOptions {
    * docs/mqtt.md promises. Without it each sending may be stored.
    */
   readonly recognised?: ReadonlySet<SentWrite>;
+  /** Positions of each gateway that nobody is left to declare lost: its disk is gone. They explain as many absences. */
+  readonly gone?: ReadonlyMap<string, number>;
 }
 
 /**
@@ -119,7 +121,10 @@ export function checkSent(
   const { gateways } = auditJournal(someAbsent ? records : []);
   for (const [gateway, readings] of absent) {
     const epochs = gateways.get(gateway) ?? [];
-    const declared = epochs.reduce((sum, epoch) => sum + countIn(epoch.declared), 0);
+    const declared = epochs.reduce(
+      (sum, epoch) => sum + countIn(epoch.declared),
+      options.gone?.get(gateway) ?? 0,
+    );
     if (readings.length > declared) missing.push(...readings);
     else declaredLost += readings.length;
   }

@@ -148,6 +148,8 @@ function gatewayOf(
       link: linkOf(settings(link, raw.link)),
       clock: clockOf(settings(clock, raw.clock), raw.clock?.jumps ?? []),
       power: outagesOf(raw.power),
+      kills: outagesOf(raw.kills),
+      restarts: outagesOf(raw.restarts),
       buffer: bufferOf(settings(buffer, raw.buffer)),
       devices,
     },
@@ -193,6 +195,14 @@ function bufferOf({ quantity, is, outages }: Settings): BufferSpec {
     commitWindowMs: quantity("duration", "commit_window"),
     writeErrors: outages("write_errors"),
     diskFull: outages("disk_full"),
+    decay: {
+      recordDamaged: outages("record_damaged"),
+      tailLost: outages("tail_lost"),
+      storeLost: outages("store_lost"),
+      markLost: outages("mark_lost"),
+      oldCopy: outages("old_copy"),
+      diskLost: outages("disk_lost"),
+    },
   };
 }
 
@@ -202,6 +212,7 @@ function siteOf(raw: RawScenario["site"]): SiteSpec {
     logAway: outages("log_away"),
     power: outages("power"),
     processorKills: outages("processor_kills"),
+    processorMoves: outages("processor_moves"),
     writeErrors: outages("write_errors"),
     duplicates: is("duplicates"),
   };
@@ -290,6 +301,11 @@ function metricNameFault(name: string, numbered: boolean): string | undefined {
   return nameFault(name);
 }
 
+const BUFFER_OUTAGES = [
+  ...["write_errors", "disk_full", "record_damaged", "tail_lost"],
+  ...["store_lost", "mark_lost", "old_copy", "disk_lost"],
+];
+
 /** Wherever there are stretches: one that never comes is a mistake in a digit or a unit. */
 function checkOutages(raw: RawScenario, durationMs: number, report: Report): void {
   const check = (
@@ -320,12 +336,13 @@ function checkOutages(raw: RawScenario, durationMs: number, report: Report): voi
   };
   for (const [index, gateway] of raw.gateways.entries()) {
     const path = ["gateways", index];
-    check(gateway, ["power"], path);
+    check(gateway, ["power", "kills", "restarts"], path);
     check(gateway.link, ["down", "half_open"], [...path, "link"]);
-    check(gateway.buffer, ["write_errors", "disk_full"], [...path, "buffer"]);
+    check(gateway.buffer, BUFFER_OUTAGES, [...path, "buffer"]);
     for (const [at, device] of (gateway.devices ?? []).entries()) {
       check(device, ["silent", "offline"], [...path, "devices", at]);
     }
   }
-  check(raw.site, ["log_away", "power", "processor_kills", "write_errors"], ["site"]);
+  const ofSite = ["log_away", "power", "processor_kills", "processor_moves", "write_errors"];
+  check(raw.site, ofSite, ["site"]);
 }

@@ -38,6 +38,10 @@ export interface GatewaySpec {
   readonly link: LinkSpec;
   readonly clock: ClockSpec;
   readonly power: Outages;
+  /** Its program is killed on a machine that is up, and started again after so long. None without it. */
+  readonly kills?: Outages;
+  /** Its program is stopped in order, and started again after so long. None without it. */
+  readonly restarts?: Outages;
   readonly buffer: BufferSpec;
   readonly devices: readonly DeviceSpec[];
 }
@@ -72,6 +76,25 @@ export interface BufferSpec {
   readonly writeErrors: Outages;
   /** Nothing can be written: the disk is full. */
   readonly diskFull: Outages;
+  readonly decay?: DecaySpec;
+}
+
+/**
+ * What happens to the buffer's files while the machine is off, which it is for so long. None without it. A cloned card, which
+ * is one directory on two machines, is not among them.
+ */
+export interface DecaySpec {
+  /** One bit of one record; half of the time while the gateway runs. */
+  readonly recordDamaged?: Outages;
+  /** The newest writes are gone. */
+  readonly tailLost?: Outages;
+  readonly storeLost?: Outages;
+  /** The high-water mark beside the store. */
+  readonly markLost?: Outages;
+  /** The whole directory is as it was so long ago: `lastsMs` is its age. */
+  readonly oldCopy?: Outages;
+  /** The whole directory: the gateway begins anew under its name. */
+  readonly diskLost?: Outages;
 }
 
 export interface SiteSpec {
@@ -79,8 +102,10 @@ export interface SiteSpec {
   readonly logAway: Outages;
   /** The machine with log and processors loses its power. */
   readonly power: Outages;
-  /** A processor is killed and goes on elsewhere, from what was committed. */
+  /** The process of log and processors is killed, and started again after so long. */
   readonly processorKills: Outages;
+  /** The processors are stopped in order and go on elsewhere, from what was committed. None without it. */
+  readonly processorMoves?: Outages;
   readonly writeErrors: Outages;
   /**
    * `once`: the log drops what a restarted gateway sends again, as the embedded one does. `twice`: it may stand there

@@ -89,6 +89,14 @@ const bufferSchema = closed({
   ),
   write_errors: outages("Writes fail, as with a dying card (EIO)."),
   disk_full: outages("Nothing can be written."),
+  record_damaged: outages(
+    "One bit of a record is another. As all below: while the machine is off, for so long; this one half of the time while it runs.",
+  ),
+  tail_lost: outages("The newest writes are gone: the store is as it was some moments ago."),
+  store_lost: outages("The store is gone, the high-water mark beside it is not."),
+  mark_lost: outages("The high-water mark is gone, the store is not."),
+  old_copy: outages("The whole data directory is put back as it was so long ago."),
+  disk_lost: outages("The whole data directory is gone: the gateway begins anew under its name."),
 });
 
 const qos = Type.Unsafe<0 | 1 | 2>(
@@ -244,6 +252,8 @@ export const gatewaySchema = closed({
   link: Type.Optional(linkSchema),
   clock: Type.Optional(clockSchema),
   power: outages("It has no power."),
+  kills: outages("Its program is killed, and started again after so long; the machine stays up."),
+  restarts: outages("Its program is stopped in order, and started again after so long."),
   buffer: Type.Optional(bufferSchema),
   devices: Type.Optional(
     Type.Array(deviceSchema, {
@@ -259,7 +269,12 @@ export type RawGateway = Static<typeof gatewaySchema>;
 export const siteSchema = closed({
   log_away: outages("The log does not answer."),
   power: outages("The machine with the log and the processors has no power."),
-  processor_kills: outages("A processor is killed and goes on elsewhere, from what was committed."),
+  processor_kills: outages(
+    "The program of log and processors is killed, and started again after so long.",
+  ),
+  processor_moves: outages(
+    "The processors are stopped in order and go on elsewhere, from what was committed.",
+  ),
   write_errors: outages("Writes of the log fail."),
   duplicates: Type.Optional(
     Type.Unsafe<"once" | "twice">(

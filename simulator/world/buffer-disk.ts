@@ -1,8 +1,8 @@
 /**
  * A gateway's disk: what was synced outlives the power, what was on its way when it went may be there or not. Writes fail,
- * the disk is full, syncs take their time.
+ * the disk is full, syncs take their time, and what it holds decays (decay.ts).
  *
- * Over gateway/buffer's own memory storage, which knows how a write can fail; here is when.
+ * Over gateway/buffer's own memory storage, which knows how a write can fail and what a start does about damage; here is when.
  */
 import { type MemoryDisk, MemoryStorage, memoryDisk } from "../../gateway/buffer/memory-storage.ts";
 import { BufferError } from "../../gateway/buffer/port.ts";
@@ -20,6 +20,29 @@ export class GatewayDisk {
   known: Known | undefined;
   failsWrites = false;
   isFull = false;
+  /** What a process has written and not seen synced, in its order. */
+  readonly #unsynced = new Set<() => void>();
+  /** Openings that found something wrong: when, ms from the beginning of the run. */
+  readonly findings: number[] = [];
+  /** Openings that came to their end. */
+  opened = 0;
+
+  /** @param land what the write does once it is on the disk */
+  async syncing(land: () => void, sync: () => Promise<void>): Promise<void> {
+    this.#unsynced.add(land);
+    await sync();
+    this.#unsynced.delete(land);
+  }
+
+  /** The process is gone, the machine is not: what it had written is the kernel's, which brings it to the disk. */
+  processGone(): void {
+    for (const land of this.#unsynced) land();
+    this.#unsynced.clear();
+  }
+
+  powerGone(): void {
+    this.#unsynced.clear();
+  }
 }
 
 /** A sync, ms: between a good SSD and a bad card. */
@@ -43,40 +66,66 @@ export class SimulatedStorage extends MemoryStorage {
   }
 
   override async open(): Promise<Opened> {
-    const { disk, record } = this.#user;
+    const { disk, record, timers } = this.#user;
     await this.#sync();
     if (disk.isFull) {
       record.strike("disk full");
       throw new BufferError("unavailable", "the disk is full");
     }
-    return await super.open();
+    const opened = await super.open();
+    disk.opened += 1;
+    if (opened.damage) disk.findings.push(timers.now());
+    return opened;
+  }
+
+  protected override async between(): Promise<void> {
+    if (this.#user.disk.buffer.born) await this.#sync();
   }
 
   override async write(change: Change): Promise<void> {
     const { disk, chance, record } = this.#user;
-    const early = chance.happens(0.5);
-    if (!early) await this.#sync();
-    if (disk.isFull) {
-      record.strike("disk full");
-      this.failures.push("lost");
-    } else if (disk.failsWrites && chance.happens(0.4)) {
-      record.strike("buffer write error");
-      this.failures.push(chance.of(["lost", "kept", "torn"]));
+    const land = async () => {
+      if (disk.isFull) {
+        record.strike("disk full");
+        this.failures.push("lost");
+      } else if (disk.failsWrites && chance.happens(0.4)) {
+        record.strike("buffer write error");
+        this.failures.push(chance.of(["lost", "kept", "torn"]));
+      }
+      await super.write(change);
+    };
+    if (chance.happens(0.5)) {
+      await land();
+      // It is on the disk, and nobody knows yet.
+      await this.#sync();
+    } else {
+      await disk.syncing(
+        () => void land().catch(() => undefined),
+        () => this.#sync(),
+      );
+      await land();
     }
-    await super.write(change);
-    // It is on the disk, and nobody knows yet.
-    if (early) await this.#sync();
   }
 
-  override async confirm(accepted: number): Promise<void> {
-    const early = this.#user.chance.happens(0.5);
-    if (!early) await this.#sync();
-    if (this.#user.disk.failsWrites && this.#user.chance.happens(0.5)) {
-      this.#user.record.strike("mark write error");
-      this.failMarks = 1;
+  override async confirm(accepted: number, released: number): Promise<void> {
+    const { disk, chance, record } = this.#user;
+    const land = async () => {
+      if (disk.failsWrites && chance.happens(0.5)) {
+        record.strike("mark write error");
+        this.failMarks = 1;
+      }
+      await super.confirm(accepted, released);
+    };
+    if (chance.happens(0.5)) {
+      await land();
+      await this.#sync();
+    } else {
+      await disk.syncing(
+        () => void land().catch(() => undefined),
+        () => this.#sync(),
+      );
+      await land();
     }
-    await super.confirm(accepted);
-    if (early) await this.#sync();
   }
 
   override async usage(): Promise<Usage> {

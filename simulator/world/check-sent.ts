@@ -5,11 +5,18 @@ import { checkSent, type SentReading, type SentWrite } from "../oracle-sent.ts";
 import { clockText } from "./record.ts";
 import type { SentEntry } from "./world.ts";
 
+/**
+ * @param gone positions of each gateway that went with its disk
+ * @param forgetful gateways whose disk lost what it knew of sessions: they recognise nothing for certain
+ */
 export function sentProblems(
   sent: readonly SentEntry[],
   events: readonly JournalRecord[],
+  gone: ReadonlyMap<string, number>,
+  forgetful: ReadonlySet<string>,
 ): readonly string[] {
-  const verdict = checkSent(sent, events, { recognised: recognitions(sent) });
+  const remembered = sent.filter(({ gateway }) => !forgetful.has(gateway));
+  const verdict = checkSent(sent, events, { recognised: recognitions(remembered), gone });
   return [
     ...verdict.missing.map((one) => `acknowledged, and not in the journal: ${story(one)}`),
     ...verdict.surplus.map((one) => `counts ${one.times} times: ${story(one.reading)}`),

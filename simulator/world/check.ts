@@ -9,16 +9,18 @@ import { topicNames } from "../../events/topics.ts";
 import type { StoredRecord } from "../../stream/port.ts";
 import { compareRollups } from "../oracle.ts";
 import { compareAlerts, expectedAlerts } from "../oracle-alerts.ts";
-import { auditJournal } from "../oracle-audit.ts";
+import { auditJournal, type JournalFault } from "../oracle-audit.ts";
 import { compareDevices, expectedDevices } from "../oracle-devices.ts";
 import { decodeRecord, decodeStatus } from "../oracle-journal.ts";
 import { compareLedger, expectedLedger } from "../oracle-ledger-topic.ts";
+import { rangesWithout } from "../oracle-ranges.ts";
 import { compareRejections, expectedRejections } from "../oracle-rejected.ts";
 import { expectedFromJournals } from "../oracle-rollups.ts";
 import { calmProblems } from "./check-calm.ts";
 import { idleRules } from "./check-rules.ts";
 import { sentProblems } from "./check-sent.ts";
 import { checkTimes } from "./check-times.ts";
+import { goneCounts, goneOf, toldProblems } from "./check-told.ts";
 import { NAMESPACE, type World } from "./world.ts";
 
 export const CHECKS = [
@@ -26,6 +28,7 @@ export const CHECKS = [
   "time",
   "calm",
   "sent",
+  "told",
   "journal",
   "ledger",
   "rollups",
@@ -62,7 +65,7 @@ export async function checkWorld(world: World): Promise<RunOutcome> {
   const raw = async (topic: string) =>
     (await readAll(world, topic)).filter(({ key }) => key !== null);
   const events = (await readAll(world, names.events)).map((record) => decodeRecord(record));
-  const statuses = (await raw(names.status)).map(decodeStatus);
+  const statuses = site.statuses().map(decodeStatus);
   const latest = async <T>(topic: string, decode: (record: StoredRecord) => T) => {
     const found: T[] = [];
     for (const record of newestOfKeys(await raw(topic))) {
@@ -81,14 +84,22 @@ export async function checkWorld(world: World): Promise<RunOutcome> {
   tell("rest", world.failures);
   tell("time", checkTimes(world, events));
   tell("calm", calmProblems(world, events));
-  tell("sent", sentProblems(world.sent, events));
-  const audit = auditJournal(events, statuses, { still: true });
+  tell("sent", sentProblems(world.sent, events, goneCounts(world), decayed(world)));
+  tell("told", toldProblems(world, events));
+  // On their way they overtake each other: only what the topic holds in the end goes in order.
+  const newest = (await raw(names.status)).map(decodeStatus);
+  const audit = auditJournal(events, newest, { still: true });
   tell(
     "journal",
-    audit.faults.map(({ gateway, kind, message }) => `${gateway}: ${kind}: ${message}`),
+    audit.faults
+      .filter((fault) => !explained(world, fault))
+      .map(({ gateway, kind, message }) => `${gateway}: ${kind}: ${message}`),
   );
 
-  const twice = [...audit.gateways.values()].flat().reduce((sum, one) => sum + one.duplicates, 0);
+  const twice = [...audit.gateways]
+    .filter(([gateway]) => !restored(world).has(gateway))
+    .flatMap(([, epochs]) => epochs)
+    .reduce((sum, one) => sum + one.duplicates, 0);
   if (twice > 0 && world.scenario.site.duplicates === "once") {
     tell("journal", [`${twice} records stand twice in a log that drops what comes twice`]);
   }
@@ -133,6 +144,26 @@ export async function checkWorld(world: World): Promise<RunOutcome> {
   }
   const warnings = idleRules(world.scenario.rules, events);
   return { problems, warnings, events: events.length, alerts, rollups, devices };
+}
+
+/** What nobody is left to tell of, and a journal that goes on from an old copy, which knows nothing of what came after it. */
+function explained(world: World, { gateway, epoch, kind, ranges }: JournalFault): boolean {
+  if (kind === "missing" && ranges && epoch !== undefined) {
+    return rangesWithout(ranges, goneOf(world, gateway).get(epoch) ?? []).length === 0;
+  }
+  return (kind === "epoch" || kind === "order") && restored(world).has(gateway);
+}
+
+/** Gateways whose disk lost what it knew of sessions. */
+function decayed(world: World): ReadonlySet<string> {
+  return new Set([...world.harms.keys()].map(({ name }) => name));
+}
+
+function restored(world: World): ReadonlySet<string> {
+  const some = [...world.harms].filter(([, harms]) =>
+    harms.some(({ kind }) => kind === "old copy put back"),
+  );
+  return new Set(some.map(([{ name }]) => name));
 }
 
 function text(difference: object): string {

@@ -119,6 +119,15 @@ export class DeviceHost implements DeviceWorld {
     this.#timers.setTimeout(() => this.#lost(wire), notices);
   }
 
+  /** Its gateway's program has ended on a machine that is up, which closes the connection. */
+  gatewayEnded(): void {
+    const wire = this.#wire;
+    if (!wire) return;
+    wire.broker = undefined;
+    wire.up = Number.POSITIVE_INFINITY;
+    this.#ends(wire);
+  }
+
   #ends(wire: Wire): void {
     this.#down(wire, () => this.#lost(wire));
   }

@@ -21,6 +21,7 @@ import type { RunRecord } from "./record.ts";
 import { RemoteLog, type SiteDoor } from "./remote-log.ts";
 import { VirtualBroker } from "./virtual-broker.ts";
 import type { Scope, VirtualTime } from "./virtual-time.ts";
+import { Testimony, WitnessedBuffer } from "./witness.ts";
 
 export interface GatewayNodeOptions {
   readonly spec: GatewaySpec;
@@ -45,7 +46,7 @@ const FLOOR_BYTES = 128 * 1024 ** 2;
 
 interface Running {
   readonly scope: Scope;
-  readonly buffer: GroupCommitBuffer;
+  readonly buffer: WitnessedBuffer;
   readonly watch: ClockWatch;
   readonly forwarder: Forwarder;
   readonly reporter: Reporter;
@@ -56,6 +57,9 @@ export class GatewayNode {
   readonly spec: GatewaySpec;
   readonly disk: GatewayDisk = new GatewayDisk();
   readonly clock: WallClock;
+  readonly testimony: Testimony = new Testimony();
+  /** When each process was started, ms from the beginning of the run. */
+  readonly starts: number[] = [];
   readonly #options: GatewayNodeOptions;
   #running: Running | undefined;
   #starting: Scope | undefined;
@@ -70,6 +74,16 @@ export class GatewayNode {
 
   get name(): string {
     return this.spec.name;
+  }
+
+  /** Openings of its disk that came to their end. */
+  get opened(): number {
+    return this.disk.opened;
+  }
+
+  /** Something was offered to the buffer and is not on the disk yet. */
+  get isBusy(): boolean {
+    return this.#running?.buffer.isBusy ?? false;
   }
 
   /** Undefined while nobody can connect. */
@@ -94,6 +108,7 @@ export class GatewayNode {
     const scope = time.scope();
     this.#starting = scope;
     this.#processes += 1;
+    this.starts.push(time.now);
     const { name } = this.spec;
     const logger = record.logger(name);
     const clock = this.clock.read();
@@ -106,11 +121,13 @@ export class GatewayNode {
     await watch.start();
     const stamp = () => watch.stamp();
     const { capacityBytes, policy, commitWindowMs } = this.spec.buffer;
-    const buffer = new GroupCommitBuffer({
-      storage: new SimulatedStorage({ firstEpoch: makeEpoch(chance.bytes(10)), stamp }, user),
+    const newEpoch = () => makeEpoch(chance.bytes(10));
+    const store = new GroupCommitBuffer({
+      storage: new SimulatedStorage({ firstEpoch: newEpoch(), makeEpoch: newEpoch, stamp }, user),
       ...{ capacityBytes, policy, commitWindowMs, stamp, logger, timers: scope },
       freeFloorBytes: FLOOR_BYTES,
     });
+    const buffer = new WitnessedBuffer(store, this.testimony, this.disk, scope);
     await buffer.start();
     const intake = new Intake({ buffer, stamp, timers: scope, maxPayloadBytes: MAX_PAYLOAD_BYTES });
     const producer = `${name} ${this.#processes}`;
@@ -149,16 +166,21 @@ export class GatewayNode {
 
   /** Whatever was not on the disk is gone, and nobody is told. */
   powerCut(): void {
-    this.#starting?.end();
-    this.#starting = undefined;
-    this.#running = undefined;
+    this.#end();
+    this.disk.powerGone();
+  }
+
+  /** Nothing of the program gets to run any more, on a machine that stays up. */
+  kill(): void {
+    this.#end();
+    this.disk.processGone();
   }
 
   /** As a service manager stops it. */
   async stop(): Promise<void> {
     const running = this.#running;
     if (!running) {
-      this.powerCut();
+      this.kill();
       return;
     }
     this.#running = undefined;
@@ -167,7 +189,13 @@ export class GatewayNode {
     await running.forwarder.stop(1000);
     await running.buffer.stop();
     await running.watch.stop();
-    if (this.#starting === running.scope) this.powerCut();
+    if (this.#starting === running.scope) this.#end();
+  }
+
+  #end(): void {
+    this.#starting?.end();
+    this.#starting = undefined;
+    this.#running = undefined;
   }
 
   /** It reports no more, so that its journal comes to an end. */

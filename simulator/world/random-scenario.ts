@@ -8,6 +8,7 @@ import { NEVER } from "../scenario/outages.core.ts";
 import type {
   Behaviour,
   ClockSpec,
+  DecaySpec,
   DeviceSpec,
   GatewaySpec,
   MetricSpec,
@@ -52,7 +53,8 @@ export function randomScenario(seed: number, { minutes = 6 }: RandomOptions = {}
     site: {
       logAway: some(0.4, 40_000),
       power: some(0.3, 20_000),
-      processorKills: some(0.5, 1),
+      processorKills: some(0.5, 1000),
+      processorMoves: program(seed, "moves", durationMs),
       writeErrors: some(0.25, 3000),
       duplicates: chance.of(["once", "twice"]),
     },
@@ -81,17 +83,43 @@ function gateway(
     },
     clock: clock(durationMs, chance),
     power: chance.happens(0.15) ? often(durationMs) : some(0.4, 15_000),
+    kills: program(seed, `${name} kills`, durationMs),
+    restarts: program(seed, `${name} restarts`, durationMs),
     buffer: {
       capacityBytes: chance.happens(0.2) ? 16 * 1024 : 64 * 1024 ** 2,
       policy: chance.of(["drop-oldest", "refuse"]),
       commitWindowMs: chance.happens(0.2) ? chance.whole(5, 500) : 0,
       writeErrors: some(0.4, 1500),
       diskFull: some(0.2, 15_000),
+      decay: decay(new Chance(seed, `${name} decay`), durationMs),
     },
     devices: Array.from({ length: chance.whole(1, 4) }, (_, at) =>
       device(seed, `${name}-d${at + 1}`, chance),
     ),
   };
+}
+
+/** The gateway's, or the processors', ended and started again. Of a chance of its own, so that the others stay as they are. */
+function program(seed: number, part: string, durationMs: number): Outages {
+  const chance = new Chance(seed, part);
+  if (!chance.happens(0.3)) return NEVER;
+  const everyMs = durationMs * chance.between(0.2, 1);
+  return { at: [], random: { everyMs, lastsMs: chance.of([1, 500, 5000]) } };
+}
+
+/** Of one gateway in a few, as something that happens seldom more than once. */
+function decay(chance: Chance, durationMs: number): DecaySpec {
+  if (!chance.happens(0.2)) return {};
+  const kind = chance.of([
+    "recordDamaged",
+    "tailLost",
+    "storeLost",
+    "markLost",
+    "oldCopy",
+    "diskLost",
+  ] as const);
+  const lastsMs = kind === "oldCopy" ? durationMs * chance.between(0.02, 0.4) : 3000;
+  return { [kind]: { at: [], random: { everyMs: durationMs * chance.between(0.3, 1), lastsMs } } };
 }
 
 /** A loose plug. */

@@ -9,19 +9,24 @@ import { pause } from "../../time/timers.ts";
 import type { Chance } from "./chance.ts";
 import { MemoryDatabase, type Operation, type Range } from "./memory-database.ts";
 import type { RunRecord } from "./record.ts";
+import type { TopicHistory } from "./topic-history.ts";
 import type { Scope } from "./virtual-time.ts";
 
 const SYNC_MS = { least: 1, most: 15 };
 
 export class SiteDisk {
   readonly #data = new MemoryDatabase();
+  /** What the process has written and not seen synced, in its order. */
+  readonly #unsynced = new Set<() => void>();
   failsWrites = false;
   readonly #chance: Chance;
   readonly #record: RunRecord;
+  readonly #history: TopicHistory;
 
-  constructor(chance: Chance, record: RunRecord) {
+  constructor(chance: Chance, record: RunRecord, history: TopicHistory) {
     this.#chance = chance;
     this.#record = record;
+    this.#history = history;
   }
 
   /** As one process opens it. */
@@ -43,6 +48,16 @@ export class SiteDisk {
     return handle as unknown as Level;
   }
 
+  /** The process is gone, the machine is not: what it had written is the kernel's, which brings it to the disk. */
+  processGone(): void {
+    for (const land of this.#unsynced) land();
+    this.#unsynced.clear();
+  }
+
+  powerGone(): void {
+    this.#unsynced.clear();
+  }
+
   #batch(timers: Scope): object {
     const operations: Operation[] = [];
     const batch = {
@@ -60,11 +75,24 @@ export class SiteDisk {
   }
 
   async #write(timers: Scope, operations: Operation[]): Promise<void> {
-    const early = this.#chance.happens(0.5);
-    if (!early) await this.#sync(timers);
-    const fails = this.failsWrites;
-    if (!fails || this.#chance.happens(0.3)) this.#data.apply(operations);
-    if (early) await this.#sync(timers);
+    const land = () => {
+      const fails = this.failsWrites;
+      if (!fails || this.#chance.happens(0.3)) {
+        this.#data.apply(operations);
+        this.#history.applied(operations);
+      }
+      return fails;
+    };
+    let fails: boolean;
+    if (this.#chance.happens(0.5)) {
+      fails = land();
+      await this.#sync(timers);
+    } else {
+      this.#unsynced.add(land);
+      await this.#sync(timers);
+      this.#unsynced.delete(land);
+      fails = land();
+    }
     if (!fails) return;
     this.#record.strike("log write error");
     throw Object.assign(new Error("the disk refused a write"), { code: "LEVEL_IO_ERROR" });

@@ -1,9 +1,12 @@
 /**
- * The site: the embedded log with its own code, and the processors over it, on a disk that outlives both. It can lose its
- * power, its disk can refuse writes, the processors can be killed, and it can be away from all gateways.
+ * The site: the embedded log with its own code, and the processors over it, in one process on a disk that outlives it. It can
+ * lose its power, its disk can refuse writes, the process can be killed, the processors can be moved to another one, and it can
+ * be away from all gateways.
  */
 import { Cloud } from "../../cloud/cloud.ts";
 import type { CloudSettings } from "../../cloud/config.ts";
+import { parseEventId } from "../../events/ids.ts";
+import { topicNames } from "../../events/topics.ts";
 import type { Rule } from "../../rules/rule.ts";
 import { EmbeddedEventLog } from "../../stream/embedded/embedded-event-log.ts";
 import type { EventLog, FrozenBatch, LogRecord, StoredRecord } from "../../stream/port.ts";
@@ -12,6 +15,7 @@ import type { Chance } from "./chance.ts";
 import type { RunRecord } from "./record.ts";
 import type { SiteDoor } from "./remote-log.ts";
 import { SiteDisk } from "./site-disk.ts";
+import { TopicHistory } from "./topic-history.ts";
 import type { Scope, VirtualTime } from "./virtual-time.ts";
 
 export interface SiteOptions {
@@ -36,6 +40,8 @@ interface Request {
 /** Feeds a sink of the log from what comes over the network: that one drops what stands in the log already. */
 class Inbox {
   readonly #requests: Request[] = [];
+  /** Handed to the sink, which has it until it is acknowledged. */
+  #sending: Request | undefined;
   #wake: (() => void) | undefined;
 
   put(request: Request): void {
@@ -44,16 +50,18 @@ class Inbox {
   }
 
   async next(): Promise<FrozenBatch> {
-    while (!this.#requests[0]) {
+    for (;;) {
+      this.#sending = this.#requests.shift();
+      if (this.#sending) return this.#sending.batch;
       await new Promise<void>((resolve) => {
         this.#wake = resolve;
       });
     }
-    return this.#requests[0].batch;
   }
 
   async acknowledged(): Promise<void> {
-    this.#requests.shift()?.done();
+    this.#sending?.done();
+    this.#sending = undefined;
   }
 }
 
@@ -69,20 +77,24 @@ interface Running {
 export class Site implements SiteDoor {
   readonly #options: SiteOptions;
   readonly #disk: SiteDisk;
+  readonly #statuses: TopicHistory;
   /** What Kafka keeps with the data: the last batch of each producer. */
   readonly #lastNumbers = new Map<string, number>();
+  /** Of each gateway's batches the one that was sent last. */
+  readonly #newest = new Map<string, { place: number; epoch: string | undefined }>();
   #running: Running | undefined;
   /** Of the process that starts or runs: it ends with the power. */
   #process: Scope | undefined;
   /** One after another. */
-  #kills: Promise<void> = Promise.resolve();
+  #moves: Promise<void> = Promise.resolve();
   #boots = 0;
   /** Nobody reaches it. */
   isAway = false;
 
   constructor(options: SiteOptions) {
     this.#options = options;
-    this.#disk = new SiteDisk(options.chance, options.record);
+    this.#statuses = new TopicHistory(topicNames(options.namespace).status);
+    this.#disk = new SiteDisk(options.chance, options.record, this.#statuses);
   }
 
   get disk(): SiteDisk {
@@ -125,23 +137,34 @@ export class Site implements SiteDoor {
   }
 
   powerCut(): void {
+    this.#end();
+    this.#disk.powerGone();
+  }
+
+  /** Log and processors are one process: nothing of it gets to run any more, on a machine that stays up. */
+  kill(): void {
+    this.#end();
+    this.#disk.processGone();
+  }
+
+  #end(): void {
     this.#boots += 1;
-    this.#kills = Promise.resolve();
+    this.#moves = Promise.resolve();
     this.#process?.end();
     this.#process = undefined;
     this.#running = undefined;
   }
 
-  /** They go on in another process, which has nothing but what was committed. */
-  killProcessors(): void {
-    this.#kills = this.#kills.then(() => this.#moveProcessors());
+  /** Stopped in order, they go on as others, which have nothing but what was committed. */
+  moveProcessors(): void {
+    this.#moves = this.#moves.then(() => this.#move());
   }
 
-  async #moveProcessors(): Promise<void> {
+  async #move(): Promise<void> {
     const running = this.#running;
     if (!running) return;
     const { cloud, log, scope } = running;
-    this.#options.record.strike("processors killed");
+    this.#options.record.strike("processors moved");
     await cloud.stop();
     running.cloud = this.#newCloud(log);
     await this.#untilItWorks(scope, () => running.cloud.start());
@@ -149,7 +172,7 @@ export class Site implements SiteDoor {
 
   produce(producer: string, number: number, batch: FrozenBatch, done: () => void): void {
     const running = this.#reached();
-    if (!running) return;
+    if (!running || this.#isLate(producer, number, batch)) return;
     if (this.#options.duplicates === "once") {
       const inbox = running.inboxes.get(batch.key) ?? this.#openInbox(running, batch.key);
       inbox.put({ batch, done });
@@ -169,6 +192,20 @@ export class Site implements SiteDoor {
     known.waiting.catch(swallowed);
   }
 
+  /**
+   * A batch of an epoch that its gateway has left since: no copy of a message is on its way for so long that its sender could
+   * have been salvaged meanwhile, and nobody waits for an answer.
+   */
+  #isLate(producer: string, number: number, { key, records }: FrozenBatch): boolean {
+    const epoch = parseEventId(records[0]?.headers.ce_id ?? "")?.epoch;
+    const [, turn = "0"] = / (\d+)$/.exec(producer) ?? [];
+    const place = Number(turn) * 1e9 + number;
+    const newest = this.#newest.get(key);
+    if (newest && newest.place > place) return newest.epoch !== epoch;
+    this.#newest.set(key, { place, epoch });
+    return false;
+  }
+
   append(topic: string, records: readonly LogRecord[], done: () => void): void {
     const running = this.#reached();
     if (!running) return;
@@ -180,6 +217,11 @@ export class Site implements SiteDoor {
     const records: StoredRecord[] = [];
     for await (const record of this.log.read(topic)) records.push(record);
     return records;
+  }
+
+  /** All that ever stood in the status topic, which keeps the newest of each gateway. */
+  statuses(): readonly StoredRecord[] {
+    return this.#statuses.records();
   }
 
   #reached(): Running | undefined {

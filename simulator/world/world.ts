@@ -13,8 +13,9 @@ import type { SentReading, SentWrite } from "../oracle-sent.ts";
 import { childSeed } from "../random.ts";
 import type { DeviceSpec, GatewaySpec, Scenario } from "../scenario/scenario.ts";
 import { Chance } from "./chance.ts";
+import { copyOf, type Decay, type DiskCopy, decay, type Harm } from "./decay.ts";
 import { DeviceHost } from "./device-host.ts";
-import { type Fault, type FaultKind, faultsOf } from "./faults.ts";
+import { type Fault, type FaultKind, faultsOf, isDecay } from "./faults.ts";
 import { GatewayNode } from "./gateway-node.ts";
 import { Link } from "./network.ts";
 import { clockText, RunRecord } from "./record.ts";
@@ -62,6 +63,10 @@ const DRAIN_MS = 6 * 3_600_000;
 const LOOK_MS = 1000;
 /** A machine that lost its power is up again after so long. */
 const BOOT_MS = 2000;
+/** A program that ended is started again after so long. */
+const START_MS = 100;
+/** One that is stopped in order and has not ended by then never does. */
+const STOP_MS = 60_000;
 
 interface PlacedDevice {
   readonly device: Device;
@@ -92,8 +97,15 @@ export class World {
   readonly #fate: Scope;
   /** How many of a kind are on at once, by kind and gateway. */
   readonly #on = new Map<string, number>();
-  /** Cuts so far of each machine: it comes up only after the last one. */
-  readonly #cuts = new Map<object, number>();
+  /** What ended each machine's program so far, by count: it comes up again only after the last. */
+  readonly #ends = new Map<object, number>();
+  /** Machines without power. */
+  readonly #off = new Set<object>();
+  /** What a disk has lost since it was opened last: until then nothing more is done to it. */
+  readonly #decayed = new Map<GatewayNode, number>();
+  /** What the disks have lost, by gateway. */
+  readonly harms: Map<GatewayNode, Harm[]> = new Map();
+  readonly #decayChances = new Map<GatewayNode, Chance>();
   #healed = false;
 
   constructor(scenario: Scenario, options: WorldOptions = {}) {
@@ -246,6 +258,7 @@ export class World {
     }
     for (const gateway of this.gateways) {
       gateway.quiet();
+      if (gateway.isBusy) return `${gateway.name} has events on their way to its disk`;
       const stats = gateway.buffer;
       if (!stats) return `${gateway.name} is down`;
       if (stats.waiting > 0) {
@@ -316,12 +329,21 @@ export class World {
     this.record.note(who, `${kind}${lastsMs > 0 ? ` for ${clockText(lastsMs)}` : ""}`);
     const gateway = at === undefined ? undefined : this.gateways[at];
     if (kind === "clock jump") gateway?.clock.jump(fault.byMs ?? 0);
-    else if (kind === "processors killed") this.site.killProcessors();
+    else if (kind === "processors moved") this.site.moveProcessors();
+    else if (kind === "processors killed") this.#killSite(lastsMs);
     else if (kind === "site power cut") {
+      this.record.strike(kind);
       this.site.powerCut();
-      this.#bootAfter(this.site, Math.max(BOOT_MS, lastsMs));
+      this.#bootAfter(this.site, lastsMs);
     } else if (kind === "gateway power cut") {
-      if (gateway) this.#cutGateway(gateway, Math.max(BOOT_MS, lastsMs));
+      this.record.strike(kind);
+      if (gateway) this.#cutGateway(gateway, lastsMs);
+    } else if (kind === "gateway killed") {
+      if (gateway) this.#killGateway(gateway, lastsMs);
+    } else if (kind === "gateway restarted") {
+      if (gateway) this.#restart(gateway, lastsMs);
+    } else if (isDecay(kind)) {
+      if (gateway) this.#decay(gateway, kind, lastsMs);
     } else {
       this.#switch(kind, at, 1);
       this.#fate.setTimeout(() => {
@@ -350,25 +372,113 @@ export class World {
     if (disk && kind === "disk full") disk.isFull = isOn;
   }
 
-  #cutGateway(gateway: GatewayNode, ms: number): void {
+  /** @param before what happens to the machine while it is off */
+  #cutGateway(gateway: GatewayNode, ms: number, before?: () => void): void {
     gateway.powerCut();
     for (const { host, gateway: own } of this.devices) if (own === gateway) host.gatewayGone();
-    this.#bootAfter(gateway, ms);
+    this.#bootAfter(gateway, ms, before);
+  }
+
+  #killGateway(gateway: GatewayNode, ms: number): void {
+    if (this.#off.has(gateway)) return;
+    this.record.strike("gateway killed");
+    gateway.kill();
+    this.#ended(gateway);
+    this.#after(gateway, Math.max(START_MS, ms), () => this.#begins(gateway.start()));
+  }
+
+  #restart(gateway: GatewayNode, ms: number): void {
+    if (this.#off.has(gateway)) return;
+    this.record.strike("gateway restarted");
+    const again = () => {
+      this.#ended(gateway);
+      this.#after(gateway, Math.max(START_MS, ms), () => this.#begins(gateway.start()));
+    };
+    this.#after(gateway, STOP_MS, () => {
+      this.failures.push(`${gateway.name} did not stop in order`);
+      gateway.kill();
+      again();
+    });
+    const end = this.#ends.get(gateway);
+    gateway.stop().then(
+      () => {
+        if (this.#ends.get(gateway) === end) again();
+      },
+      (error: Error) => this.failures.push(`${gateway.name} did not stop: ${error.message}`),
+    );
+  }
+
+  #ended(gateway: GatewayNode): void {
+    for (const { host, gateway: own } of this.devices) if (own === gateway) host.gatewayEnded();
+  }
+
+  #killSite(ms: number): void {
+    if (this.#off.has(this.site)) return;
+    this.record.strike("processors killed");
+    this.site.kill();
+    this.#after(this.site, Math.max(START_MS, ms), () => this.#boot(this.site));
+  }
+
+  /** While the machine is off; a record is as often damaged under a gateway that runs. */
+  #decay(gateway: GatewayNode, kind: Decay, ms: number): void {
+    const chance = this.#decays(gateway);
+    const hurt = (off: boolean, copy?: DiskCopy) => {
+      const { disk } = gateway;
+      // One at a time, so that it can be said what a start must find.
+      if (this.#decayed.get(gateway) === gateway.opened) return;
+      const harm = decay(kind, disk, { at: this.time.now, off }, chance, copy);
+      if (!harm) return;
+      this.#decayed.set(gateway, gateway.opened);
+      this.record.strike(kind);
+      this.record.note(gateway.name, `${kind}: ${JSON.stringify([...harm.lost, ...harm.gone])}`);
+      this.harms.set(gateway, [...(this.harms.get(gateway) ?? []), harm]);
+    };
+    const off = (lastsMs: number, copy?: DiskCopy) => {
+      this.#cutGateway(gateway, lastsMs, () => hurt(true, copy));
+    };
+    if (kind === "old copy put back") {
+      const copy = copyOf(gateway.disk);
+      this.#fate.setTimeout(() => {
+        if (!this.#healed) off(BOOT_MS, copy);
+      }, ms);
+    } else if (kind === "record damaged" && chance.happens(0.5)) hurt(this.#off.has(gateway));
+    else off(ms);
+  }
+
+  #decays(gateway: GatewayNode): Chance {
+    const known = this.#decayChances.get(gateway);
+    if (known) return known;
+    const chance = new Chance(this.scenario.seed, `decay ${gateway.name}`);
+    this.#decayChances.set(gateway, chance);
+    return chance;
+  }
+
+  #boot(machine: { boot(): Promise<void> }): void {
+    this.#off.delete(machine);
+    this.#begins(machine.boot());
   }
 
   /** What makes it fail is no fault of the world. */
-  #boot(machine: { boot(): Promise<void> }): void {
-    machine.boot().catch((error: Error) => {
+  #begins(begun: Promise<void>): void {
+    begun.catch((error: Error) => {
       this.failures.push(error.message);
     });
   }
 
-  #bootAfter(machine: { boot(): Promise<void> }, ms: number): void {
-    this.record.strike(machine === this.site ? "site power cut" : "gateway power cut");
-    const cut = (this.#cuts.get(machine) ?? 0) + 1;
-    this.#cuts.set(machine, cut);
+  #bootAfter(machine: { boot(): Promise<void> }, ms: number, before?: () => void): void {
+    this.#off.add(machine);
+    this.#after(machine, Math.max(BOOT_MS, ms), () => {
+      before?.();
+      this.#boot(machine);
+    });
+  }
+
+  /** Unless something else ends it before. */
+  #after(machine: object, ms: number, act: () => void): void {
+    const end = (this.#ends.get(machine) ?? 0) + 1;
+    this.#ends.set(machine, end);
     this.#fate.setTimeout(() => {
-      if (this.#cuts.get(machine) === cut) this.#boot(machine);
+      if (this.#ends.get(machine) === end) act();
     }, ms);
   }
 }

@@ -25,7 +25,7 @@ export class Seeds {
 
   /** Kinds of faults that have hurt nobody: a link that is down while nobody sends has not. */
   get missing(): readonly string[] {
-    const wanted = [...FAULT_KINDS.map((kind) => STRIKES[kind]), ...BESIDE];
+    const wanted = [...FAULT_KINDS.map(strikeOf), ...BESIDE];
     return wanted.filter((strike) => !this.#struck.has(strike));
   }
 }
@@ -33,15 +33,12 @@ export class Seeds {
 /** What strikes without being planned one by one. */
 const BESIDE = ["mark write error", "message lost", "message twice", "connection broken"];
 
-const STRIKES: Readonly<Record<FaultKind, string>> = {
-  "link down": "link down",
-  "half open": "half open",
-  "gateway power cut": "gateway power cut",
+/** As it is counted when it strikes. */
+function strikeOf(kind: FaultKind): string {
+  return RENAMED[kind] ?? kind;
+}
+
+const RENAMED: Partial<Readonly<Record<FaultKind, string>>> = {
   "buffer write errors": "buffer write error",
-  "disk full": "disk full",
-  "clock jump": "clock jump",
-  "log away": "log away",
-  "site power cut": "site power cut",
-  "processors killed": "processors killed",
   "log write errors": "log write error",
 };
