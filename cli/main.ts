@@ -5,12 +5,14 @@ import { bufferCommand } from "./buffer.ts";
 import { cloudCommand } from "./cloud.ts";
 import { configCommand } from "./config.ts";
 import { dashboardCommand } from "./dashboard.ts";
+import { doctorCommand } from "./doctor.ts";
 import { explainError } from "./errors.ts";
 import { gatewayCommand } from "./gateway.ts";
 import { replayCommand } from "./replay.ts";
 import { simulateCommand } from "./simulate.ts";
 import { demoCommand, startCommand } from "./start.ts";
 import { tailCommand } from "./tail.ts";
+import { topicsCommand } from "./topics.ts";
 import { VERSION } from "./version.ts";
 
 const EXAMPLES = `
@@ -22,8 +24,10 @@ Examples:
   tidegate tail events                             events as lines of JSON, as they come
   tidegate audit                                   what was accepted, what arrived, what is missing
   tidegate buffer check                            is what a gateway holds on its disk whole
+  tidegate doctor cloud --config cloud.yaml        is that Kafka fit for it: connection, topics, rights
 
-Exit status: 0 done; 1 failed, audit found something missing, or buffer something damaged; 2 audit or buffer could not look.`;
+Exit status: 0 done; 1 failed, audit found something missing, buffer something damaged, or doctor something to put right;
+2 audit, buffer or doctor could not look.`;
 
 const program = new Command("tidegate")
   .description(
@@ -48,6 +52,8 @@ for (const command of [
   auditCommand(),
   bufferCommand(),
   configCommand(),
+  doctorCommand(),
+  topicsCommand(),
 ]) {
   program.addCommand(command);
 }

@@ -7,7 +7,13 @@ import { decodeEvent } from "../events/codec.ts";
 import type { LedgerEntry, RejectedRecord } from "../events/schema.ts";
 import { parseRules } from "../rules/file.ts";
 import { EmbeddedEventLog } from "../stream/embedded/embedded-event-log.ts";
-import { type EventLog, EventLogError, type StoredRecord, type TopicSpec } from "../stream/port.ts";
+import {
+  type EventLog,
+  EventLogError,
+  type EventLogErrorCode,
+  type StoredRecord,
+  type TopicSpec,
+} from "../stream/port.ts";
 import { audit } from "./audit.core.ts";
 import { Cloud } from "./cloud.ts";
 import { registerCloudMetrics } from "./metrics.ts";
@@ -139,7 +145,7 @@ test("journals in the embedded log become ledger, rollups, devices, alerts and a
 /** A log whose broker does not answer at first. */
 class AwayLog extends EmbeddedEventLog {
   refusals = 0;
-  code: "unreachable" | "not_authorized" = "unreachable";
+  code: EventLogErrorCode = "unreachable";
   override async createTopics(specs: readonly TopicSpec[]): Promise<void> {
     if (this.refusals > 0) {
       this.refusals -= 1;
@@ -149,21 +155,34 @@ class AwayLog extends EmbeddedEventLog {
   }
 }
 
-test("a log that does not answer is waited for; one that refuses is an error", async () => {
+test.each(["unreachable", "not_authorized"] as const)(
+  "a log that does not let us in yet (%s) is waited for, and says why",
+  async (code) => {
+    const log = new AwayLog({ directory: temporary() });
+    await log.start();
+    onTestFinished(() => log.stop());
+    log.refusals = 1;
+    log.code = code;
+    const cloud = cloudOn(log, temporary());
+    await cloud.start();
+    const lastError = "planted: no broker answers";
+    expect(cloud.status()).toEqual({ state: "waiting", lastError, topologies: [] });
+    expect(await cloud.readModel?.gateways()).toEqual([]);
+    await cloud.caughtUp();
+    expect(cloud.status()).toMatchObject({ state: "running" });
+    expect(cloud.status().lastError).toBeUndefined();
+    await cloud.stop();
+  },
+);
+
+test("what waiting does not change is an error", async () => {
   const log = new AwayLog({ directory: temporary() });
   await log.start();
   onTestFinished(() => log.stop());
   log.refusals = 1;
-  const cloud = cloudOn(log, temporary());
-  await cloud.start();
-  expect(cloud.status()).toEqual({ state: "waiting", topologies: [] });
-  expect(await cloud.readModel?.gateways()).toEqual([]);
-  await cloud.caughtUp();
-  expect(cloud.status().state).toBe("running");
-  log.refusals = 1;
-  log.code = "not_authorized";
+  log.code = "invalid";
   const refused = cloudOn(log, temporary());
-  await expect(refused.start()).rejects.toMatchObject({ code: "not_authorized" });
+  await expect(refused.start()).rejects.toMatchObject({ code: "invalid" });
   expect(refused.status().state).toBe("stopped");
 });
 

@@ -10,6 +10,7 @@ import type { Rule } from "../rules/rule.ts";
 import {
   type EventLog,
   EventLogError,
+  type EventLogErrorCode,
   type Processor,
   type ProcessorStatus,
 } from "../stream/port.ts";
@@ -43,11 +44,22 @@ export interface TopologyStatus {
 export interface CloudStatus {
   /** `waiting`: the log does not answer yet. */
   readonly state: "stopped" | "waiting" | "running";
+  /** Why it waits. */
+  readonly lastError?: string;
   readonly topologies: readonly TopologyStatus[];
 }
 
-/** Pause before a log that does not answer is asked again. */
+/** Pause before a log that does not answer is asked again, and the longest where it refuses us and somebody has to mend it. */
 const RETRY_DELAY_MS = 1000;
+const LONGEST_RETRY_DELAY_MS = 15_000;
+
+/** What changes without us: the log comes back, somebody puts a password or a right in order, or makes the topics. */
+const WAITED_FOR: ReadonlySet<EventLogErrorCode> = new Set([
+  "unreachable",
+  "not_authorized",
+  "tls",
+  "unknown_topic",
+]);
 
 export class Cloud {
   readonly #options: CloudOptions;
@@ -55,6 +67,7 @@ export class Cloud {
   #processors: readonly (readonly [name: string, processor: Processor])[] = [];
   #running: AbortController | undefined;
   #begun: Promise<void> | undefined;
+  #waitsFor: EventLogError | undefined;
 
   constructor(options: CloudOptions) {
     this.#options = options;
@@ -107,7 +120,12 @@ export class Cloud {
 
   status(): CloudStatus {
     const state = !this.#running ? "stopped" : this.#processors.length > 0 ? "running" : "waiting";
-    return { state, topologies: this.#processors.map(([name, one]) => told(name, one.status())) };
+    const lastError = state === "waiting" ? this.#waitsFor?.message : undefined;
+    return {
+      state,
+      ...(lastError === undefined ? {} : { lastError }),
+      topologies: this.#processors.map(([name, one]) => told(name, one.status())),
+    };
   }
 
   /** Resolves once all that stood in the events topic at the time of the call can be read in the read model. */
@@ -118,15 +136,17 @@ export class Cloud {
     await this.#readModel?.caughtUp(signal);
   }
 
-  /** @returns false where the log does not answer */
+  /** @returns false where the log does not answer, or does not let us in yet */
   async #tryToBegin(): Promise<boolean> {
     const { log, namespace, settings, topics, rules } = this.#options;
     try {
       await log.createTopics(cloudTopicSpecs(namespace, topics, settings));
     } catch (error) {
-      if (error instanceof EventLogError && error.code === "unreachable") return false;
-      throw error;
+      if (!(error instanceof EventLogError) || !WAITED_FOR.has(error.code)) throw error;
+      this.#waitsFor = error;
+      return false;
     }
+    this.#waitsFor = undefined;
     if (!this.#running) return false;
     this.#processors = cloudTopologies(namespace, settings, rules).map(
       (topology) => [topology.name, log.process(topology)] as const,
@@ -137,10 +157,18 @@ export class Cloud {
 
   async #keepTrying(signal: AbortSignal): Promise<void> {
     const { logger } = this.#options;
-    logger.warn({}, "the event log does not answer; the processors begin when it does");
-    do {
-      await delay(RETRY_DELAY_MS, undefined, { signal });
-    } while (!(await this.#tryToBegin()));
+    let told: string | undefined;
+    for (let attempt = 0; ; attempt++) {
+      const { code, message } = this.#waitsFor ?? {};
+      if (code !== told) {
+        logger.info({ code, reason: message }, "the processors begin when the event log lets them");
+      }
+      told = code;
+      const longest = code === "unreachable" ? RETRY_DELAY_MS : LONGEST_RETRY_DELAY_MS;
+      const wait = Math.min(longest, RETRY_DELAY_MS * 2 ** Math.min(attempt, 10));
+      await delay(wait, undefined, { signal });
+      if (await this.#tryToBegin()) break;
+    }
     logger.info({}, "the event log answers; the processors run");
   }
 }

@@ -10,7 +10,7 @@ import type { Logger } from "pino";
 import { type GatewayId, makeEpoch } from "../events/ids.ts";
 import type { GatewayStatus } from "../events/schema.ts";
 import { topicNames } from "../events/topics.ts";
-import type { EventLog, SinkStatus, TopicSpec } from "../stream/port.ts";
+import { type EventLog, EventLogError, type SinkStatus, type TopicSpec } from "../stream/port.ts";
 import { pause, systemTimers } from "../time/timers.ts";
 import { LevelBuffer } from "./buffer/leveldb.ts";
 import { BufferError, type BufferStats, type DurableBuffer } from "./buffer/port.ts";
@@ -51,6 +51,10 @@ export interface GatewayReport {
 /** A start waits so long for its first heartbeat to be on disk, ms: a disk that fails is no reason not to answer. */
 const FIRST_HEARTBEAT_MS = 2000;
 
+/** Between tries to look at the log's topics, ms: while it is away, and at most where it refuses us and somebody has to mend it. */
+const LOG_RETRY_MS = 1500;
+const LOG_REFUSED_RETRY_MS = 15_000;
+
 /** Between tries to listen, once a start has ended without, ms. */
 const LISTEN_RETRY_MS = 5000;
 
@@ -72,6 +76,8 @@ export class Gateway {
   #running: Running | undefined;
   #stopping = new AbortController();
   #opening: Promise<void> | undefined;
+  /** Why the topics cannot be looked at yet; nothing is sent before. */
+  #logTrouble: string | undefined;
 
   constructor(options: GatewayOptions) {
     this.#options = options;
@@ -211,8 +217,15 @@ export class Gateway {
       room: room.room,
       broker: broker.stats(),
       intake: intake.stats,
-      sink: forwarder?.status(),
+      sink: forwarder && this.#sinkStatus(forwarder),
     };
+  }
+
+  /** What keeps us from the log stands there also before anything could be sent. */
+  #sinkStatus(forwarder: Forwarder): SinkStatus {
+    const status = forwarder.status();
+    if (this.#logTrouble === undefined) return status;
+    return { ...status, state: "waiting", lastError: this.#logTrouble };
   }
 
   #live(): Running {
@@ -277,24 +290,33 @@ export class Gateway {
   /** Topics first: a sink would wait for ever for one that nobody makes. */
   async #connect(log: EventLog): Promise<void> {
     const { topics = [], logger } = this.#options;
-    let told = false;
-    for (;;) {
+    let told = "";
+    for (let attempt = 0; ; attempt++) {
       if (!this.#running) return;
       try {
         await log.createTopics(topics);
         break;
       } catch (error) {
-        if (!told) {
-          logger.warn(
-            { reason: (error as Error).message },
+        const { message: reason } = error as Error;
+        const code = error instanceof EventLogError ? error.code : undefined;
+        this.#logTrouble = reason;
+        // Another reason is another thing to mend: Kafka comes up, and refuses us.
+        if (told !== (code ?? reason)) {
+          // Kafka's adapter warns of it itself, once for all who wait.
+          const level = log.kind === "kafka" ? "info" : "warn";
+          logger[level](
+            { code, reason },
             "the event log is away: readings are acknowledged and kept, and go out when it is back",
           );
         }
-        told = true;
+        told = code ?? reason;
         const { signal } = this.#stopping;
-        await pause(systemTimers, 1000 + Math.random() * 1000, signal).catch(() => undefined);
+        const longest = code === "unreachable" ? LOG_RETRY_MS : LOG_REFUSED_RETRY_MS;
+        const wait = Math.min(longest, LOG_RETRY_MS * 2 ** Math.min(attempt, 10));
+        await pause(systemTimers, wait * (0.5 + Math.random()), signal).catch(() => undefined);
       }
     }
+    this.#logTrouble = undefined;
     const running = this.#running;
     if (!running) return;
     await running.forwarder?.start();

@@ -221,7 +221,7 @@ const METADATA_TOPIC = "__cluster_metadata";
  * The time on the clock of the quorum's leader, ms since 1970: DescribeQuorum, version 1, in which the leader gives it for
  * itself. Undefined where it is not told, or where we may not ask.
  */
-export function quorumTimeRequest(): RawRequest<number | undefined> {
+export function quorumTimeRequest(): RawRequest<{ readonly time?: number }> {
   return request(
     "describeQuorum",
     1,
@@ -235,7 +235,7 @@ export function quorumTimeRequest(): RawRequest<number | undefined> {
       const compact = <T>(read: () => T) => Array.from({ length: reader.int8() - 1 }, read);
       reader.int8();
       const error = reader.int16();
-      if (error !== 0) return undefined;
+      if (error !== 0) return {};
       let time: number | undefined;
       compact(() => {
         reader.slice(reader.int8() - 1);
@@ -258,7 +258,7 @@ export function quorumTimeRequest(): RawRequest<number | undefined> {
         });
         reader.int8();
       });
-      return time;
+      return time === undefined ? {} : { time };
     },
   );
 }

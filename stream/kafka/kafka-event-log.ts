@@ -7,30 +7,31 @@
  */
 
 import { partitionOf } from "../partitioner.ts";
-import type {
-  EventLog,
-  LogRecord,
-  PartitionRange,
-  Processor,
-  Sink,
-  SinkSource,
-  StoredRecord,
-  Tail,
-  TailOptions,
-  TopicSpec,
-  Topology,
+import {
+  type EventLog,
+  EventLogError,
+  type LogRecord,
+  type PartitionRange,
+  type Processor,
+  type Sink,
+  type SinkSource,
+  type StoredRecord,
+  type Tail,
+  type TailOptions,
+  type TopicSpec,
+  type Topology,
 } from "../port.ts";
 import { metadataRequest } from "./admin-requests.ts";
 import { recordsBehind } from "./behind.ts";
 import { createTopics } from "./create-topics.ts";
-import { faultOf } from "./faults.ts";
+import { type Fault, faultOf } from "./faults.ts";
 import { IdempotentProducer, sendInParts } from "./idempotent-producer.ts";
 import { KafkaProcessor } from "./kafka-processor.ts";
 import { KafkaSink } from "./kafka-sink.ts";
 import { KafkaTail } from "./kafka-tail.ts";
 import { type KafkaLogOptions, type KafkaSettings, settle } from "./options.ts";
 import { latestByKey, readToEnd } from "./read.ts";
-import { closedError, Patience, withDeadline } from "./retry.ts";
+import { closedError, Outage, Patience, withDeadline } from "./retry.ts";
 import { KafkaSession } from "./session.ts";
 
 interface Open {
@@ -45,10 +46,13 @@ export class KafkaEventLog implements EventLog {
   readonly kind = "kafka";
   readonly #settings: KafkaSettings;
   readonly #made = new Set<{ stop(): Promise<void> }>();
+  /** Whoever needs its topics asks again and again, and only we know whether Kafka is away or says no. */
+  readonly #creating: Outage;
   #open: Open | undefined;
 
   constructor(options: KafkaLogOptions) {
     this.#settings = settle(options);
+    this.#creating = new Outage(this.#settings, "creating topics");
   }
 
   async start(): Promise<void> {
@@ -73,9 +77,15 @@ export class KafkaEventLog implements EventLog {
   async createTopics(specs: readonly TopicSpec[]): Promise<void> {
     const doing = "create topics";
     const { session, abort } = this.#opened(doing);
-    await withDeadline(this.#settings, doing, abort.signal, () =>
-      session.use([], (connection) => createTopics(connection, specs, this.#settings)),
-    );
+    try {
+      await withDeadline(this.#settings, doing, abort.signal, () =>
+        session.use([], (connection) => createTopics(connection, specs, this.#settings)),
+      );
+      this.#creating.over();
+    } catch (error) {
+      if (!abort.signal.aborted) this.#creating.note(causeOf(error));
+      throw error;
+    }
   }
 
   async ranges(topic: string): Promise<readonly PartitionRange[]> {
@@ -173,4 +183,10 @@ export class KafkaEventLog implements EventLog {
       outages.tell(open, faultOf(error));
     }
   }
+}
+
+/** Of an error that was made ready for callers: how Kafka put it. */
+function causeOf(error: unknown): Fault {
+  const { cause } = error as { cause?: unknown };
+  return faultOf(error instanceof EventLogError && cause ? cause : error);
 }

@@ -196,6 +196,16 @@ export const SASL_PROVIDERS: Readonly<Record<SaslMechanism, SaslProvider>> = {
   "SCRAM-SHA-512": require("kafkajs/src/broker/saslAuthenticator/scram512") as SaslProvider,
 };
 
+/** Versions of a request that kafkajs can write, by API key. */
+export function clientVersions(apiKey: number): readonly number[] {
+  const { requests } = require("kafkajs/src/protocol/requests") as {
+    requests: Readonly<Record<string, { versions: readonly string[] }>>;
+  };
+  const apiKeys = require("kafkajs/src/protocol/requests/apiKeys") as Record<string, number>;
+  const name = Object.keys(apiKeys).find((one) => apiKeys[one] === apiKey) ?? "";
+  return (requests[name]?.versions ?? []).map(Number);
+}
+
 /** kafkajs's level for everything but debug, which would print every request. */
 const KAFKAJS_INFO = 4;
 
