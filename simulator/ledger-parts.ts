@@ -6,15 +6,19 @@
  */
 import { statSync } from "node:fs";
 import { type LedgerMessage, parseLedger, type SentLedger } from "./oracle-ledger.ts";
+import { forgetGarbage } from "./verify-memory.ts";
 import { linesOf, Spill } from "./verify-spill.ts";
 
 /** What a ledger says of the run as a whole. */
 export type LedgerHead = Omit<SentLedger, "messages">;
 
 /** Of one device more may stand in one part: a device is never in two. */
-const PART_MESSAGES = 30_000;
+const PART_MESSAGES = 20_000;
 /** Bytes of the ledger that are read at once; in memory it is some ten times as much. */
-const PIECE_BYTES = 4 * 1024 * 1024;
+const PIECE_BYTES = 2 * 1024 * 1024;
+
+/** Messages: with fewer there is no garbage to speak of. */
+const MANY = 5000;
 
 export interface LedgerPartsOptions {
   /** For what does not fit in the memory. */
@@ -47,6 +51,7 @@ export class LedgerParts {
         const line = [device, time ?? null, metrics, at, writes, acknowledged];
         this.#spill.add(part, JSON.stringify(line));
       }
+      if (messages.length > MANY) forgetGarbage();
     }
     this.head = head as LedgerHead;
   }
@@ -87,7 +92,10 @@ export class LedgerParts {
     const names = new Map<number, string>();
     const sent = new Map<number, number>();
     let first = true;
+    let lines = 0;
     for (const line of linesOf(file)) {
+      lines += 1;
+      if (lines % (20 * MANY) === 0) forgetGarbage();
       const [, kind = "", n = "", i = ""] = NUMBERED.exec(line) ?? [];
       if (first) everywhere(line);
       else if (kind === "a") acknowledgedIn(line, count, spill);
@@ -104,8 +112,8 @@ export class LedgerParts {
     }
     this.#place(names, sent);
     for (let piece = 0; piece < count; piece += 1) {
-      const lines = [...spill.lines(piece)];
-      yield lines.length === 0 ? "" : `${lines.join("\n")}\n`;
+      const own = [...spill.lines(piece)];
+      yield own.length === 0 ? "" : `${own.join("\n")}\n`;
     }
   }
 

@@ -77,7 +77,7 @@ export class LiveFleet {
   readonly #scenario: LiveScenario;
   readonly #alerts: LiveAlerts;
   #busy = false;
-  #finished = false;
+  #result: FleetResult | undefined;
 
   /** Use fleet(…).start(). @param faults in the place of those that the scenario makes */
   constructor(scenario: Scenario, faults?: readonly Fault[]) {
@@ -93,6 +93,11 @@ export class LiveFleet {
   /** ms from the beginning of the run. */
   get now(): number {
     return this.#world.time.now;
+  }
+
+  /** What finish() gave; undefined before. */
+  get result(): FleetResult | undefined {
+    return this.#result;
   }
 
   /** Lets so much time pass. @throws RangeError beyond the end, where the devices have stopped */
@@ -233,9 +238,9 @@ export class LiveFleet {
       this.#scenario.restoreAll();
       return await finish(this.#world);
     });
-    this.#finished = true;
     const alerts = result.alerts.map((alert) => placed(alert, scenario));
-    return { ...result, alerts, readings: this.#readings() };
+    this.#result = { ...result, alerts, readings: this.#readings() };
+    return this.#result;
   }
 
   #readings(): readonly FleetReading[] {
@@ -270,7 +275,7 @@ export class LiveFleet {
   }
 
   #mustRun(): void {
-    if (this.#finished) throw new Error("the fleet is finished: start another one");
+    if (this.#result) throw new Error("the fleet is finished: start another one");
     if (this.#busy) throw new Error("the fleet is still advancing: await the call before this one");
   }
 }

@@ -11,8 +11,9 @@ import { type FleetResult, LiveFleet } from "./live-fleet.ts";
 import type { Overrides } from "./scenario/build.ts";
 import type { FleetDefinition } from "./scenario/definition.ts";
 import { type FleetPlan, fleet as plan } from "./scenario/fleet.ts";
+import { type SweepOptions, type SweepResult, sweep } from "./sweep.ts";
+import { alertLines } from "./sweep-text.ts";
 import { faultsOf, faultText } from "./world/faults.ts";
-import { clockText } from "./world/record.ts";
 import { timelineText } from "./world/report.ts";
 
 export type {
@@ -26,17 +27,21 @@ export type {
   Until,
 } from "./live-fleet.ts";
 export type { LinkQuality } from "./live-scenario.ts";
+export type { Overrides } from "./scenario/build.ts";
 export type * from "./scenario/definition.ts";
 export { ScenarioError } from "./scenario/file.ts";
 export { listScenarios } from "./scenario/library.ts";
 export type { MetricFunction, MetricMoment } from "./scenario/metric-schema.ts";
 export type { Scenario } from "./scenario/scenario.ts";
+export { SweepError, type SweepOptions, type SweepResult } from "./sweep.ts";
 
 export interface Fleet extends FleetPlan {
   /** From its beginning to its end. The same for the same seed, to the last reading. */
   run(overrides?: Overrides): Promise<FleetResult>;
   /** Switched on and in your hands: you let the time pass. */
   start(overrides?: Overrides): Promise<LiveFleet>;
+  /** With many seeds; one that fails is made small and told. @throws SweepError at the first seed that fails */
+  sweep(options: SweepOptions): Promise<SweepResult>;
 }
 
 /**
@@ -50,7 +55,12 @@ export function fleet(definition: FleetDefinition | string): Fleet {
     await live.start();
     return live;
   };
-  return { ...made, start, run: async (overrides) => await (await start(overrides)).finish() };
+  return {
+    ...made,
+    start,
+    run: async (overrides) => await (await start(overrides)).finish(),
+    sweep: (options) => sweep(made.scenario, options),
+  };
 }
 
 /**
@@ -59,24 +69,16 @@ export function fleet(definition: FleetDefinition | string): Fleet {
  */
 export function story({ scenario, problems, warnings, alerts, timeline }: FleetResult): string {
   const faults = faultsOf(scenario).map((fault) => `  ${faultText(fault, scenario)}`);
-  const told = alerts.map(
-    ({ at, device, rule, state, value, historical }) =>
-      `  ${clockText(at)} ${rule} ${state}: ${device} ${value}${historical ? " (historical)" : ""}`,
-  );
   // A status that finds no way is one line for each of thousands, and hurts nobody.
   const happened = timeline.filter(({ what }) => !what.startsWith("warn: status not sent"));
   return [
     `${scenario.name}, seed ${scenario.seed}`,
     ...problems.map(({ check, message }) => `  ${check}: ${message}`),
     ...warnings.map((warning) => `  warning: ${warning}`),
-    `alerts: ${told.length === 0 ? "none" : ""}`,
-    ...told.slice(0, MOST_ALERTS),
-    ...(told.length > MOST_ALERTS ? [`  and ${told.length - MOST_ALERTS} more`] : []),
+    ...alertLines(alerts),
     ...(faults.length > 0 ? ["planned to go wrong:", ...faults] : []),
     "what happened:",
     ...timelineText(happened),
     "",
   ].join("\n");
 }
-
-const MOST_ALERTS = 40;

@@ -11,8 +11,12 @@ import type { OracleRollup } from "./oracle.ts";
 import { isTimeless } from "./oracle-clock.ts";
 import { type JournalRecord, journalEvent } from "./oracle-journal.ts";
 import type { CloudView, RunPart } from "./verify.ts";
+import { forgetGarbage } from "./verify-memory.ts";
 import { SeenSequences } from "./verify-seen.ts";
 import { Spill } from "./verify-spill.ts";
+
+/** Events that are read between two collections. */
+const GARBAGE_EVENTS = 100_000;
 
 interface Placed {
   /** Place in the log. */
@@ -52,6 +56,7 @@ export class CloudParts {
     const event = journalEvent(record);
     if (key === null || typeof event !== "object") return;
     this.#at += 1;
+    if (this.#at % GARBAGE_EVENTS === 0) forgetGarbage();
     // Whether it is the first of its id cannot be known later: the first may be of a device in another part.
     const { gateway, epoch, sequence } = event;
     const again = type !== "tidegate.loss" && this.#seen.again(`${gateway} ${epoch}`, sequence);
@@ -91,6 +96,7 @@ export class CloudParts {
 
   *parts(): Generator<RunPart> {
     for (let part = 0; part < this.#ledger.count; part += 1) {
+      if (part > 0) forgetGarbage();
       yield {
         messages: this.#ledger.messages(part),
         cloud: {

@@ -24,8 +24,25 @@ const MOST_RUNS = 150;
 /** @param failed the result of the whole scenario */
 export async function shrink(failed: RunResult, mostRuns = MOST_RUNS): Promise<Shrunk> {
   const wanted = new Set(failed.problems.map(({ check }) => check));
-  let best: Case = { scenario: failed.scenario, faults: faultsOf(failed.scenario) };
-  let result = failed;
+  const whole = { scenario: failed.scenario, faults: faultsOf(failed.scenario) };
+  const fails = async (candidate: Case) => {
+    const tried = await tryRun(candidate);
+    return tried && failsAlike(tried, wanted) ? tried : undefined;
+  };
+  return await smallest({ ...whole, result: failed }, fails, mostRuns);
+}
+
+/**
+ * @param whole with what came of it
+ * @param fails runs one; undefined where it does not fail, or otherwise than the whole
+ */
+export async function smallest<Result>(
+  whole: Case & { readonly result: Result },
+  fails: (candidate: Case) => Promise<Result | undefined>,
+  mostRuns = MOST_RUNS,
+): Promise<Case & { readonly result: Result; readonly runs: number }> {
+  let best: Case = whole;
+  let { result } = whole;
   let runs = 0;
   let changed = true;
   while (changed && runs < mostRuns) {
@@ -33,15 +50,16 @@ export async function shrink(failed: RunResult, mostRuns = MOST_RUNS): Promise<S
     for (const candidate of smaller(best)) {
       if (runs >= mostRuns) break;
       runs += 1;
-      const tried = await tryRun(candidate);
-      if (!tried || !failsAlike(tried, wanted)) continue;
+      const tried = await fails(candidate);
+      if (!tried) continue;
       best = candidate;
       result = tried;
       changed = true;
       break;
     }
   }
-  return { ...best, result, runs };
+  const { scenario, faults } = best;
+  return { scenario, faults, result, runs };
 }
 
 /** One that cannot run at all is no smaller failure. */
