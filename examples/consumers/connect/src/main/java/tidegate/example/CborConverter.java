@@ -4,10 +4,10 @@ import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.dataformat.cbor.databind.CBORMapper;
 import java.io.IOException;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.function.Function;
-import java.util.stream.Collectors;
 import org.apache.kafka.common.config.ConfigDef;
 import org.apache.kafka.connect.components.Versioned;
 import org.apache.kafka.connect.data.Schema;
@@ -79,13 +79,17 @@ public final class CborConverter implements Converter, Versioned {
   /** Whole numbers from 2^32 on come as doubles: as such, times would read 1.77E12. */
   private static Object plain(Object value) {
     if (value instanceof Map<?, ?> map) {
-      return map.entrySet().stream()
-          .collect(Collectors.toMap(Map.Entry::getKey, entry -> plain(entry.getValue())));
+      Map<Object, Object> members = new LinkedHashMap<>();
+      map.forEach((name, member) -> members.put(name, plain(member)));
+      return members;
     }
     if (value instanceof List<?> list) return list.stream().map(CborConverter::plain).toList();
-    if (value instanceof Double number && number == Math.rint(number) && Math.abs(number) <= EXACT) {
-      return number.longValue();
+    if (value instanceof Integer whole) return whole.longValue();
+    if (value instanceof Double || value instanceof Float) {
+      double number = ((Number) value).doubleValue();
+      if (number == Math.rint(number) && Math.abs(number) <= EXACT) return (long) number;
+      return number;
     }
-    return value instanceof Integer whole ? (Object) whole.longValue() : value;
+    return value;
   }
 }
