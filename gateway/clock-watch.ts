@@ -30,6 +30,8 @@ import type { KnownStore } from "./clock-file.ts";
 
 export interface ClockWatchOptions {
   readonly clock: Clock;
+  /** Between two looks at the clock, ms. Default: a second. */
+  readonly lookMs?: number;
   readonly mark: () => Mark;
   /** Keeps what is known. */
   readonly known: KnownStore;
@@ -80,7 +82,7 @@ export class ClockWatch {
       // On disk before the first stamp: the next process must know that this boot had events without a time.
       await this.#write();
     }
-    this.#timer = this.#timers.setInterval(() => this.look(), LOOK_MS);
+    this.#timer = this.#timers.setInterval(() => this.look(), this.#options.lookMs ?? LOOK_MS);
     this.#timer.unref?.();
     if (this.#live().offset === undefined) this.#warnUnset();
   }

@@ -53,6 +53,10 @@ interface Running {
   readonly broker: VirtualBroker;
 }
 
+/** Where a gateway tells of itself this seldom, the run is a long one, and it looks at its clock and its disk seldom too: half of all turns were that. */
+const LONG_BEAT_MS = 60_000;
+const LONG_LOOK_MS = 20_000;
+
 export class GatewayNode {
   readonly spec: GatewaySpec;
   readonly disk: GatewayDisk = new GatewayDisk();
@@ -113,10 +117,12 @@ export class GatewayNode {
     const logger = record.logger(name);
     const clock = this.clock.read();
     const user = { disk: this.disk, timers: scope, chance, record };
+    const isLong = this.#options.heartbeatMs >= LONG_BEAT_MS;
     const watch = new ClockWatch({
       ...{ clock, logger, timers: scope, known: knownOn(user) },
       mark: () => this.clock.mark(),
       waitMs: this.#options.clockWaitMs,
+      ...(isLong ? { lookMs: LONG_LOOK_MS } : {}),
     });
     await watch.start();
     const stamp = () => watch.stamp();
@@ -126,6 +132,7 @@ export class GatewayNode {
       storage: new SimulatedStorage({ firstEpoch: newEpoch(), makeEpoch: newEpoch, stamp }, user),
       ...{ capacityBytes, policy, commitWindowMs, stamp, logger, timers: scope },
       freeFloorBytes: FLOOR_BYTES,
+      ...(isLong ? { limits: { usageIntervalMs: LONG_LOOK_MS } } : {}),
     });
     const buffer = new WitnessedBuffer(store, this.testimony, this.disk, scope);
     await buffer.start();
