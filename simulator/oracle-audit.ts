@@ -139,7 +139,7 @@ function audited(gateways: Map<string, Gateway>, event: JournalEvent): JournalFa
   if (before) {
     epoch.duplicates += 1;
     // Damaged once more before it was released, it is declared once more, by a process of another time; perhaps with more.
-    if (again(event)) {
+    if (isDamage(event)) {
       const { from, to } = event.data as Loss;
       epoch.declared.push([from, to]);
       return faults;
@@ -155,8 +155,11 @@ function audited(gateways: Map<string, Gateway>, event: JournalEvent): JournalFa
   const to = loss?.to ?? sequence;
   if (loss) epoch.declared.push([from, to]);
   else epoch.sequences.push(sequence);
-  if (gateway.newest && gateway.newest !== epoch && epoch.highest > 0) {
-    told("order", `${id} came behind the beginning of epoch ${gateway.newest.name}`);
+  // Damaged again before it knew what it had sent, a buffer declares that too, also of epochs that it has left.
+  const earlier = gateway.newest && gateway.newest !== epoch && epoch.highest > 0;
+  const isKnown = isDamage(event) && earlier;
+  if (earlier && !isKnown) {
+    told("order", `${id} came behind the beginning of epoch ${gateway.newest?.name}`);
   } else if (!loss && to <= epoch.highest) {
     // A damaged buffer may no longer know what it had sent, and declares that too.
     told("order", `${id} came behind ${epochName}-${epoch.highest}`);
@@ -170,11 +173,11 @@ function audited(gateways: Map<string, Gateway>, event: JournalEvent): JournalFa
   }
   epoch.highest = Math.max(epoch.highest, to);
   epoch.accepted = Math.max(epoch.accepted, to);
-  gateway.newest = epoch;
+  if (!isKnown) gateway.newest = epoch;
   return faults;
 }
 
-function again({ type, data }: JournalEvent): boolean {
+function isDamage({ type, data }: JournalEvent): boolean {
   return type === "tidegate.loss" && (data as Loss | undefined)?.reason === "damage";
 }
 

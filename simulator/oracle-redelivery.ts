@@ -4,7 +4,8 @@
  *
  * - QoS 2: on the same connection; in a persistent session over any.
  * - QoS 1: in a persistent session the first repeat, on the connection of the first sending or the next one, fewer than 64
- *   publishes later, of a client that never used an id again within 64 publishes.
+ *   publishes later, of a client that never used an id again within 64 publishes; unless another one was sent again since
+ *   that is not promised, for that one may count as an id that was used again.
  */
 import type { SentReading, SentWrite } from "./oracle-sent.ts";
 
@@ -23,18 +24,23 @@ export function promisedRecognitions(
   const atQos1 = all.filter(({ qos }) => qos === 1);
   const places = new Map(atQos1.map((write, place) => [write, place]));
   const trusted = persistent && neverEarly(atQos1);
+  const befores = new Map(
+    readings.flatMap(({ writes }) => writes.map((write, index) => [write, writes[index - 1]])),
+  );
   const promised = new Set<SentWrite>();
-  for (const { writes } of readings) {
-    for (const [index, write] of writes.entries()) {
-      const before = writes[index - 1];
-      // A second message on purpose, under another id, is what the repeats after it are repeats of.
-      if (!before || write.fresh || !write.dup || write.messageId !== before.messageId) continue;
-      const across = write.connection - before.connection;
-      if (write.qos === 2 && (persistent || across === 0)) promised.add(write);
-      const since = (places.get(write) ?? 0) - (places.get(before) ?? 0);
-      const near = before.fresh && across <= 1 && since < REMEMBERED;
-      if (write.qos === 1 && trusted && near) promised.add(write);
-    }
+  let doubtful = -1;
+  for (const write of all) {
+    const before = befores.get(write);
+    // A second message on purpose, under another id, is what the repeats after it are repeats of.
+    if (!before || write.fresh || !write.dup || write.messageId !== before.messageId) continue;
+    const across = write.connection - before.connection;
+    if (write.qos === 2 && (persistent || across === 0)) promised.add(write);
+    if (write.qos !== 1) continue;
+    const place = places.get(write) ?? 0;
+    const since = place - (places.get(before) ?? 0);
+    const near = before.fresh && across <= 1 && since < REMEMBERED;
+    if (trusted && near && doubtful < place - since) promised.add(write);
+    else doubtful = place;
   }
   return promised;
 }

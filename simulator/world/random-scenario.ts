@@ -26,11 +26,14 @@ const YEAR_MS = 365 * DAY_MS;
 const START_MS = 1_772_323_200_000;
 
 export interface RandomOptions {
+  /** Chance that a gateway's disk decays. Default 0.2. */
+  readonly decay?: number;
   /** Most minutes of a run. Default 6. */
   readonly minutes?: number;
 }
 
-export function randomScenario(seed: number, { minutes = 6 }: RandomOptions = {}): Scenario {
+export function randomScenario(seed: number, options: RandomOptions = {}): Scenario {
+  const { minutes = 6, decay: decays = 0.2 } = options;
   const chance = new Chance(seed, "scenario");
   const durationMs = Math.round(chance.between(1, minutes) * MINUTE_MS);
   // Near the end of an hour or a day, so that windows close within the run.
@@ -41,7 +44,7 @@ export function randomScenario(seed: number, { minutes = 6 }: RandomOptions = {}
     return { at: [], random: { everyMs, lastsMs: lastsMs * chance.between(0.2, 1.5) } };
   };
   const gateways = Array.from({ length: chance.whole(1, 3) }, (_, at) =>
-    gateway(seed, `g${at + 1}`, durationMs, chance, some),
+    gateway(seed, `g${at + 1}`, durationMs, chance, some, decays),
   );
   return {
     name: `random-${seed}`,
@@ -69,6 +72,7 @@ function gateway(
   durationMs: number,
   chance: Chance,
   some: Some,
+  decays: number,
 ): GatewaySpec {
   const rough = chance.happens(0.6);
   return {
@@ -91,7 +95,7 @@ function gateway(
       commitWindowMs: chance.happens(0.2) ? chance.whole(5, 500) : 0,
       writeErrors: some(0.4, 1500),
       diskFull: some(0.2, 15_000),
-      decay: decay(new Chance(seed, `${name} decay`), durationMs),
+      decay: decay(new Chance(seed, `${name} decay`), durationMs, decays),
     },
     devices: Array.from({ length: chance.whole(1, 4) }, (_, at) =>
       device(seed, `${name}-d${at + 1}`, chance),
@@ -108,8 +112,8 @@ function program(seed: number, part: string, durationMs: number): Outages {
 }
 
 /** Of one gateway in a few, as something that happens seldom more than once. */
-function decay(chance: Chance, durationMs: number): DecaySpec {
-  if (!chance.happens(0.2)) return {};
+function decay(chance: Chance, durationMs: number, probability: number): DecaySpec {
+  if (!chance.happens(probability)) return {};
   const kind = chance.of([
     "recordDamaged",
     "tailLost",
@@ -145,6 +149,8 @@ function clock(durationMs: number, chance: Chance): ClockSpec {
 }
 
 function device(seed: number, name: string, chance: Chance): DeviceSpec {
+  // Of a chance of its own, so that the others stay as they are.
+  const small = new Chance(seed, `${name} firmware`);
   return {
     name,
     // Some measure on the second, and so at the very ends of windows.
@@ -153,9 +159,9 @@ function device(seed: number, name: string, chance: Chance): DeviceSpec {
       : { everyMs: chance.whole(500, 5000), phaseMs: chance.whole(0, 3000) }),
     qos: chance.of([0, 1, 1, 1, 2]),
     persistent: chance.happens(0.5),
-    numbered: true,
+    numbered: small.happens(0.8),
     metrics: metrics(childSeed(seed, name), chance),
-    behaviour: behaviour(chance),
+    behaviour: { ...behaviour(chance), packetIds: small.of([65_535, 65_535, 1, 4, 25, 66]) },
   };
 }
 

@@ -2,7 +2,7 @@
 import { randomScenario } from "../../simulator/world/random-scenario.ts";
 import { simulate } from "../../simulator/world/simulate.ts";
 
-const most = Number(process.argv[2]);
+const [most = 1, decay = 0.2] = process.argv.slice(2).map(Number);
 let now = 0;
 // An assertion of the product itself, in what nobody waits for.
 process.on("unhandledRejection", (error) => {
@@ -13,7 +13,7 @@ for (let seed = 1; seed <= most; seed += 1) {
   now = seed;
   let how: string | undefined;
   try {
-    const { problems } = await simulate(randomScenario(seed), { drainMs: 20 * 60_000 });
+    const { problems } = await simulate(randomScenario(seed, { decay }), { drainMs: 20 * 60_000 });
     how = problems[0] && `${problems[0].check}: ${problems[0].message}`;
   } catch (error) {
     // An assertion of the product itself.

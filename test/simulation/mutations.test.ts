@@ -7,12 +7,16 @@ import { MUTATIONS } from "./mutations.ts";
 
 const run = promisify(execFile);
 
-test.concurrent.each(MUTATIONS)("$name: within $seeds seeds", async ({ name, seeds }) => {
+test.concurrent.each(MUTATIONS)("$name: within $seeds seeds", async ({ name, seeds, decay }) => {
   const hook = join(import.meta.dirname, "mutate.ts");
   const child = join(import.meta.dirname, "find.child.ts");
-  const { stdout } = await run(process.execPath, ["--import", hook, child, String(seeds)], {
-    env: { ...process.env, MUTATION: name },
-  });
+  const { stdout } = await run(
+    process.execPath,
+    ["--import", hook, child, String(seeds), String(decay ?? 0.2)],
+    {
+      env: { ...process.env, MUTATION: name },
+    },
+  );
   expect(stdout, "no seed failed").toMatch(/^\{"seed":\d+,"how":"/);
 });
 
