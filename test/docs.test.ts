@@ -61,6 +61,8 @@ test.each([
   "docs/errors.md",
   "docs/event-log.md",
   "docs/buffer.md",
+  "docs/kafka.md",
+  "docs/configuration.md",
 ])("%s links to files that exist, and names files that exist", (file) => {
   const text = read(file);
   const links = [...text.matchAll(/\]\((?!https?:)([^)#]+)\)|src="([^"]+)"/g)].map(
