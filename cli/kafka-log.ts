@@ -1,4 +1,5 @@
 /** The event log on Kafka from a program's settings; it loads nothing of the embedded one. */
+import { join } from "node:path";
 import type { Logger } from "pino";
 import type { KafkaConfig } from "../stream/kafka/config.ts";
 import { KafkaEventLog } from "../stream/kafka/kafka-event-log.ts";
@@ -7,6 +8,7 @@ import type { TopicSettings } from "../stream/topic-specs.ts";
 import { kafkaCredentials } from "./kafka-credentials.ts";
 
 export interface KafkaLogSettings {
+  readonly data_dir: string;
   readonly kafka: KafkaConfig;
   readonly topics: TopicSettings;
 }
@@ -25,7 +27,7 @@ export function createKafkaLog(
 }
 
 export function kafkaOptions(
-  { kafka, topics }: KafkaLogSettings,
+  { data_dir, kafka, topics }: KafkaLogSettings,
   program: string,
   logger: Logger,
   limits: Partial<KafkaLimits> = {},
@@ -34,6 +36,8 @@ export function kafkaOptions(
   return {
     brokers: kafka.brokers,
     clientId: `tidegate-${program}`,
+    // Made by whoever runs processors, and by nobody else.
+    stateDirectory: join(data_dir, "state"),
     logger,
     limits,
     credentials: kafkaCredentials(kafka),

@@ -59,6 +59,8 @@ export interface AlertOptions {
 const WITHDRAWN_FRESHNESS_MS = 3_600_000;
 const NOTHING: StepResult = { state: [], outputs: [] };
 const NAME = "alerts";
+/** Of the state's keys: the alerts that are pending or firing, gateway by gateway. */
+const ACTIVE = "active/";
 
 interface Series {
   readonly gateway: string;
@@ -102,6 +104,7 @@ export function alertTopology(options: AlertOptions): Topology {
       { topic: options.rejected, coalesce: false },
     ],
     changelog: options.changelog,
+    listed: [ACTIVE],
     step(state, input) {
       if (input.kind === "tick") return NOTHING;
       const journal = readJournal(input.record);
@@ -238,7 +241,7 @@ class Change implements StepResult {
   }
 
   active(gateway: string): readonly Alert[] {
-    return [...this.#view.entries(`active/${gateway}/`)].map(([, alert]) => alert as Alert);
+    return [...this.#view.entries(`${ACTIVE}${gateway}/`)].map(([, alert]) => alert as Alert);
   }
 
   take(
@@ -252,7 +255,7 @@ class Change implements StepResult {
     if (!change) return;
     const alert = describe(change);
     const active = alert.state === "resolved" ? undefined : alert;
-    this.state.push([`active/${journal.gateway}/${id}`, active]);
+    this.state.push([`${ACTIVE}${journal.gateway}/${id}`, active]);
     for (const topic of [this.#options.alerts, this.#options.alertState]) {
       this.outputs.push({
         topic,

@@ -36,8 +36,15 @@ export interface TopologyStatus {
   readonly state: ProcessorStatus["state"];
   /** Records that stand in the inputs and are not processed, as last seen. */
   readonly lag: number;
+  /** How long ago the oldest of them was sent, s; 0 where nothing waits. */
+  readonly lagSeconds: number;
   readonly recordsProcessed: number;
   readonly commits: number;
+  /** Spent on all of them, s. */
+  readonly commitSeconds: number;
+  /** Partitions whose state is being brought here, and the records that were read for that so far. */
+  readonly restoring: number;
+  readonly restored: number;
   readonly lastError?: string;
 }
 
@@ -124,7 +131,7 @@ export class Cloud {
     return {
       state,
       ...(lastError === undefined ? {} : { lastError }),
-      topologies: this.#processors.map(([name, one]) => told(name, one.status())),
+      topologies: this.#processors.map(([name, one]) => told(name, one.status(), Date.now())),
     };
   }
 
@@ -173,14 +180,19 @@ export class Cloud {
   }
 }
 
-function told(name: string, status: ProcessorStatus): TopologyStatus {
-  const { state, partitions, recordsProcessed, commits, lastError } = status;
+function told(name: string, status: ProcessorStatus, now: number): TopologyStatus {
+  const { state, partitions, recordsProcessed, commits, restoring, restored, lastError } = status;
+  const since = partitions.reduce((least, one) => Math.min(least, one.since ?? least), now);
   return {
     name,
     state,
     lag: partitions.reduce((sum, { position, end }) => sum + Math.max(0, end - position), 0),
+    lagSeconds: (now - since) / 1000,
     recordsProcessed,
     commits,
+    commitSeconds: status.commitMs / 1000,
+    restoring,
+    restored,
     ...(lastError === undefined ? {} : { lastError }),
   };
 }

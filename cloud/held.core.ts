@@ -47,7 +47,7 @@ export interface Taken {
   readonly time: number | undefined;
 }
 
-type State = StateView & { set(key: string, value: unknown): void };
+type State = Pick<StateView, "get"> & { set(key: string, value: unknown): void };
 
 export class HeldReadings {
   readonly #state: State;

@@ -68,6 +68,7 @@ export function ledgerTopology(options: LedgerOptions): Topology {
       { topic: options.rejected, coalesce: false },
     ],
     changelog: options.changelog,
+    listed: [""],
     step(state, input) {
       if (input.kind === "tick") return NOTHING;
       const { record } = input;

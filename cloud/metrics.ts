@@ -43,6 +43,11 @@ export function registerCloudMetrics(registry: Registry, cloud: Cloud): void {
     (status) => status.lag,
   );
   perTopology(
+    "tidegate_topology_lag_seconds",
+    "How long ago the oldest record that is not processed yet was sent.",
+    (status) => status.lagSeconds,
+  );
+  perTopology(
     "tidegate_topology_records_total",
     "Records processed since the start.",
     (status) => status.recordsProcessed,
@@ -51,6 +56,21 @@ export function registerCloudMetrics(registry: Registry, cloud: Cloud): void {
     "tidegate_topology_commits_total",
     "Commits since the start: outputs, state and position together.",
     (status) => status.commits,
+  );
+  perTopology(
+    "tidegate_topology_commit_seconds_total",
+    "Time spent on commits since the start; over the number of commits it is their latency.",
+    (status) => status.commitSeconds,
+  );
+  perTopology(
+    "tidegate_topology_restoring_partitions",
+    "Partitions whose state is being brought here from the changelog.",
+    (status) => status.restoring,
+  );
+  perTopology(
+    "tidegate_topology_restored_records_total",
+    "Records of the changelog read to bring state here, since the start.",
+    (status) => status.restored,
   );
   perTopology(
     "tidegate_topology_up",

@@ -220,10 +220,6 @@ class Change implements StepResult {
     return this.#changed.has(key) ? this.#changed.get(key) : this.#view.get(key);
   }
 
-  entries(prefix: string): Iterable<readonly [key: string, value: unknown]> {
-    return this.#view.entries(prefix);
-  }
-
   set(key: string, value: unknown): void {
     this.#changed.set(key, value);
   }

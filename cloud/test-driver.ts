@@ -42,10 +42,16 @@ export class TopologyTestDriver {
 
   readonly #view: StateView = {
     get: (key) => this.#state.get(key),
-    entries: (prefix) =>
-      [...this.#state]
+    entries: (prefix) => {
+      const { listed = [] } = this.#topology;
+      assert(
+        listed.some((one) => prefix.startsWith(one)),
+        `entries of "${prefix}", which the topology does not list`,
+      );
+      return [...this.#state]
         .filter(([key]) => key.startsWith(prefix))
-        .sort(([a], [b]) => (a < b ? -1 : 1)),
+        .sort(([a], [b]) => (a < b ? -1 : 1));
+    },
   };
 
   /** @returns what is committed by the end of the call */

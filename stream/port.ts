@@ -123,7 +123,7 @@ export interface Sink {
 /** State of one partition of a topology, as the step sees it: values as decoded from CBOR, never to be changed in place. */
 export interface StateView {
   get(key: string): unknown;
-  /** Entries whose key starts with the prefix, in key order. */
+  /** Entries whose key starts with the prefix, in key order. Only below what the topology lists. */
   entries(prefix: string): Iterable<readonly [key: string, value: unknown]>;
 }
 
@@ -189,6 +189,8 @@ export interface Topology {
   readonly outputs: readonly { readonly topic: string; readonly coalesce: boolean }[];
   /** Compacted topic with the partition count of the inputs; record partition = input partition. */
   readonly changelog: string;
+  /** Prefixes of the state's keys that `entries` is asked for: these keys are kept in memory, the others are not. */
+  readonly listed?: readonly string[];
   /** Ask for ticks at least this often, ms; none where undefined. */
   readonly tickMs?: number;
   step(state: StateView, input: TopologyInput): StepResult;
@@ -206,6 +208,8 @@ export interface ProcessorPartition {
   readonly position: number;
   /** Next free offset of the log, as last seen. */
   readonly end: number;
+  /** When what stands at the position was sent, ms since 1970; only where that was looked at already. */
+  readonly since?: number;
 }
 
 export interface ProcessorStatus {
@@ -213,6 +217,12 @@ export interface ProcessorStatus {
   readonly partitions: readonly ProcessorPartition[];
   readonly recordsProcessed: number;
   readonly commits: number;
+  /** Spent on all commits so far, from their begin until they were durable, ms. */
+  readonly commitMs: number;
+  /** Partitions whose state is not here yet. */
+  readonly restoring: number;
+  /** Records of the changelog that were read so far to bring state here. */
+  readonly restored: number;
   readonly lastError?: string;
 }
 

@@ -42,7 +42,12 @@ const TABLE: Readonly<Record<string, readonly string[]>> = {
 /** Third party → where it may be imported. */
 const ROOMS: Readonly<Record<string, readonly string[]>> = {
   aedes: ["gateway/mqtt/"],
-  "classic-level": ["gateway/buffer/level-store.ts", "stream/embedded/", "cloud/read-model/"],
+  "classic-level": [
+    "gateway/buffer/level-store.ts",
+    "stream/embedded/",
+    "stream/kafka/local-state.ts",
+    "cloud/read-model/",
+  ],
   kafkajs: ["stream/kafka/"],
   fastify: ["gateway/http.ts", "dashboard/", "cli/"],
   "@fastify/static": ["dashboard/"],

@@ -5,7 +5,7 @@
  *
  * Keys are strings of one character a byte, which compare as their bytes do.
  */
-import { SortedKeys } from "../../stream/embedded/sorted-keys.ts";
+import { SortedKeys } from "../../stream/sorted-keys.ts";
 
 export interface Range {
   readonly gte: Buffer;

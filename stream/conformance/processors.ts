@@ -49,6 +49,7 @@ function topology(
     inputs: n.inputs,
     outputs: [{ topic: n.output, coalesce }],
     changelog: n.changelog,
+    listed: ["dev/"],
     step: (state, input) =>
       input.kind === "tick" ? { state: [], outputs: [] } : step(state, input.record),
   };

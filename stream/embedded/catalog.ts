@@ -2,10 +2,10 @@
 import { decodeCbor, encodeCbor } from "../../events/codec.ts";
 import type { Cleanup, TopicSpec } from "../port.ts";
 import { EventLogError } from "../port.ts";
+import { seal, unseal } from "../seal.ts";
 import type { Level } from "./database.ts";
 import { after, headKey, readU64, topicKey, writeU64 } from "./keys.ts";
 import { isCompacted } from "./options.ts";
-import { seal, unseal } from "./seal.ts";
 
 /** How far a partition reaches on disk. */
 export interface Head {

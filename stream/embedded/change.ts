@@ -1,5 +1,6 @@
 /** What one caller wants written at once, and how a group of them becomes one LevelDB batch. */
 import { EventLogError } from "../port.ts";
+import { seal, unseal } from "../seal.ts";
 import {
   encodeBlock,
   finishBlock,
@@ -12,7 +13,6 @@ import type { Head, Topic } from "./catalog.ts";
 import { headValue } from "./catalog.ts";
 import type { Level } from "./database.ts";
 import { blockKey, headKey, newestKey, readU64, tombstoneKey, writeU64 } from "./keys.ts";
-import { seal, unseal } from "./seal.ts";
 
 /** Written whole or not at all. */
 export interface Change {

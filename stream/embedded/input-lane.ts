@@ -1,9 +1,9 @@
 /** One partition of one input of a topology: what was read of it, and how far it is stepped and committed. */
 import type { StoredRecord } from "../port.ts";
+import { seal, unseal } from "../seal.ts";
 import type { Topic } from "./catalog.ts";
 import type { Lane } from "./caught-up.ts";
 import { positionKey, readU64, u64 } from "./keys.ts";
-import { seal, unseal } from "./seal.ts";
 import type { Store } from "./store.ts";
 
 export class InputLane implements Lane {
@@ -28,6 +28,10 @@ export class InputLane implements Lane {
   }
   get moved(): boolean {
     return this.#next !== this.done;
+  }
+  /** Time of sending of what comes next, where it was read already. */
+  get since(): number | undefined {
+    return this.done < this.end ? this.peek()?.timestamp : undefined;
   }
   /** Stepped up to the end of the log. */
   get exhausted(): boolean {

@@ -7,13 +7,14 @@
  */
 import { eventHeaders } from "../../events/cloudevents.ts";
 import { CodecError, decodeEvent, encodeEvent } from "../../events/codec.ts";
+import { PartitionState } from "../partition-state.ts";
 import type { CommitView, StepResult, StoredRecord, Topology, TopologyInput } from "../port.ts";
 import { pause, pauseMs } from "./backoff.ts";
 import { OutputBatch } from "./batch.ts";
 import type { Topic } from "./catalog.ts";
 import type { Level } from "./database.ts";
 import { InputLane } from "./input-lane.ts";
-import { PartitionState } from "./state.ts";
+import { LevelState, sealed } from "./state.ts";
 import type { Store } from "./store.ts";
 
 /** What the partitions of one processor share. */
@@ -21,8 +22,8 @@ export interface TaskContext {
   readonly store: Store;
   readonly topology: Topology;
   readonly outputs: ReadonlyMap<string, { topic: Topic; coalesce: boolean }>;
-  /** After each commit: how many records it processed. */
-  onCommit(records: number): void;
+  /** After each commit: how many records it processed, and how long it took. */
+  onCommit(records: number, ms: number): void;
   /** The positions on disk were read; a commit that failed may have moved them all the same. */
   onLoaded(): void;
   /** Waits after a fault of the store's, or goes on (undefined). */
@@ -54,7 +55,7 @@ export class PartitionTask {
     this.#partition = partition;
     this.lanes = inputs.map((topic) => new InputLane(topology.name, topic, partition));
     const { stateCacheEntries } = store.settings;
-    this.#state = new PartitionState(topology.name, partition, stateCacheEntries);
+    this.#state = new PartitionState(topology.listed ?? [], stateCacheEntries);
     this.#batch = this.#newBatch();
   }
 
@@ -88,10 +89,22 @@ export class PartitionTask {
   }
 
   async #load(): Promise<void> {
-    for (const lane of this.lanes) await lane.load(this.#context.store);
-    this.#state.discard();
+    const { store } = this.#context;
+    for (const lane of this.lanes) await lane.load(store);
+    await store.read(async (level) => {
+      this.#state.use(this.#stored(level));
+      try {
+        await this.#state.load();
+      } finally {
+        this.#state.use(undefined);
+      }
+    });
     this.#batch = this.#newBatch();
     this.#records = 0;
+  }
+
+  #stored(level: Level): LevelState {
+    return new LevelState(level, this.#context.topology.name, this.#partition);
   }
 
   #newBatch(): OutputBatch {
@@ -120,7 +133,7 @@ export class PartitionTask {
     const { store } = this.#context;
     const { commitRecords, commitStepMs, timers } = store.settings;
     for (const lane of this.lanes) await lane.fill(store, commitRecords);
-    this.#state.use(level);
+    this.#state.use(this.#stored(level));
     try {
       const until = timers.now() + commitStepMs;
       let last: StoredRecord | undefined;
@@ -128,7 +141,7 @@ export class PartitionTask {
         const lane = this.#next();
         const record = lane?.peek();
         if (!lane || !record) break;
-        await this.#step(level, lane, record);
+        this.#step(lane, record);
         lane.take();
         last = record;
       }
@@ -171,27 +184,18 @@ export class PartitionTask {
     }
   }
 
-  async #step(level: Level, lane: InputLane, record: StoredRecord): Promise<void> {
+  #step(lane: InputLane, record: StoredRecord): void {
     const input = this.#inputOf(lane, record);
     if (!input) return;
     const { topology } = this.#context;
-    const state = this.#state;
-    for (;;) {
-      try {
-        const result = topology.step(state, input);
-        // Looked at even where the step caught what entries() threw.
-        if (!state.keysWanted && !state.readError) {
-          this.#apply(result);
-          break;
-        }
-      } catch (error) {
-        if (!state.keysWanted && !state.readError) {
-          throw new StepError(topology.name, record, error);
-        }
-      }
-      if (state.readError) throw state.readError;
-      await state.loadKeys(level);
+    try {
+      const result = topology.step(this.#state, input);
+      // Looked at even where the step caught what a failed read threw.
+      if (!this.#state.readError) this.#apply(result);
+    } catch (error) {
+      throw this.#state.readError ?? new StepError(topology.name, record, error);
     }
+    if (this.#state.readError) throw this.#state.readError;
     if (input.kind === "record") this.#records++;
   }
 
@@ -206,7 +210,7 @@ export class PartitionTask {
       last,
     };
     try {
-      for (const change of state.changed()) {
+      for (const change of state.changes()) {
         for (const output of topology.show(change, commit)) this.#batch.add(output);
       }
     } catch (error) {
@@ -222,9 +226,11 @@ export class PartitionTask {
 
   /** The moment of acknowledgement: outputs, state and positions are on disk together. */
   async #commit(): Promise<void> {
-    const { puts, deletes } = this.#state.changes();
+    const { store } = this.#context;
+    const begun = store.settings.timers.now();
+    const { puts, deletes } = sealed(this.#context.topology.name, this.#partition, this.#state);
     const moved = this.lanes.filter((lane) => lane.moved);
-    await this.#context.store.commit({
+    await store.commit({
       appends: this.#batch.appends(),
       puts: [...puts, ...moved.map((lane) => lane.position())],
       deletes,
@@ -234,7 +240,7 @@ export class PartitionTask {
     const records = this.#records;
     this.#records = 0;
     this.#batch = this.#newBatch();
-    this.#context.onCommit(records);
+    this.#context.onCommit(records, store.settings.timers.now() - begun);
   }
 
   /** ms until a tick is due, undefined where none is asked for. A clock that was set back makes one due at once. */

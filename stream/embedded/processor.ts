@@ -20,6 +20,7 @@ export class EmbeddedProcessor implements Processor {
   /** What each partition that waits waits for. */
   #faults = new Map<number, string>();
   #recordsProcessed = 0;
+  #commitMs = 0;
   #commits = 0;
 
   constructor(store: Store, topology: Topology, running: Running<EmbeddedProcessor>) {
@@ -54,8 +55,9 @@ export class EmbeddedProcessor implements Processor {
         store: this.#store,
         topology: this.topology,
         outputs,
-        onCommit: (records) => {
+        onCommit: (records, ms) => {
           this.#recordsProcessed += records;
+          this.#commitMs += ms;
           this.#commits++;
           this.#caughtUp.check();
         },
@@ -90,9 +92,14 @@ export class EmbeddedProcessor implements Processor {
         partition: lane.partition,
         position: lane.done,
         end: lane.end,
+        ...(lane.since === undefined ? {} : { since: lane.since }),
       })),
       recordsProcessed: this.#recordsProcessed,
       commits: this.#commits,
+      commitMs: this.#commitMs,
+      // State is where the log is.
+      restoring: 0,
+      restored: 0,
       ...(lastError === undefined ? {} : { lastError }),
     };
   }

@@ -10,6 +10,7 @@
 
 import { decodeCbor, encodeCbor } from "../../events/codec.ts";
 import { expired, expiryTime } from "../expiry.core.ts";
+import { seal, unseal } from "../seal.ts";
 import { blockCount, blockTime, decodeBlock, isWhole } from "./block.ts";
 import type { Topic } from "./catalog.ts";
 import type { Removal } from "./change.ts";
@@ -21,7 +22,6 @@ import {
   parseTombstoneKey,
   tombstonesBefore,
 } from "./keys.ts";
-import { seal, unseal } from "./seal.ts";
 import type { Store } from "./store.ts";
 
 /** Most blocks that one commit takes away: an append that waits behind it waits for a ms or two. */

@@ -12,10 +12,10 @@ import { type Epoch, parseEventId } from "../../events/ids.ts";
 import { partitionOf } from "../partitioner.ts";
 import type { FrozenBatch, LogRecord, Sink, SinkSource, SinkStatus } from "../port.ts";
 import { EventLogError } from "../port.ts";
+import { seal, unseal } from "../seal.ts";
 import { pause, pauseMs } from "./backoff.ts";
 import { journalKey } from "./keys.ts";
 import type { Running } from "./running.ts";
-import { seal, unseal } from "./seal.ts";
 import type { Store } from "./store.ts";
 
 /** How long stop() lets a batch in flight take, ms: a slow card's fsync, not a stuck one's. */

@@ -20,6 +20,7 @@
 
 import type { TopicSpec } from "../port.ts";
 import { EventLogError, type StoredRecord } from "../port.ts";
+import { seal, unseal } from "../seal.ts";
 import { pause, pauseMs } from "./backoff.ts";
 import { Bell } from "./bell.ts";
 import { decodeBlock, isWhole } from "./block.ts";
@@ -28,7 +29,6 @@ import { type Change, MAX_GROUP_BYTES, type Prepared, prepare, writeGroup } from
 import { FORMAT, type Level, storageError } from "./database.ts";
 import { blockKey, blockOffset, FORMAT_KEY, readU64, u64 } from "./keys.ts";
 import type { EmbeddedSettings } from "./options.ts";
-import { seal, unseal } from "./seal.ts";
 
 /** What a reader takes at once at most, bytes: a block or many small ones, and no burden for a small machine. */
 const MAX_READ_BYTES = 256 * 1024;

@@ -29,6 +29,7 @@ import { IdempotentProducer, sendInParts } from "./idempotent-producer.ts";
 import { KafkaProcessor } from "./kafka-processor.ts";
 import { KafkaSink } from "./kafka-sink.ts";
 import { KafkaTail } from "./kafka-tail.ts";
+import { type LocalStates, MemoryStates, StoredStates } from "./local-state.ts";
 import { type KafkaLogOptions, type KafkaSettings, settle } from "./options.ts";
 import { latestByKey, readToEnd } from "./read.ts";
 import { closedError, Outage, Patience, withDeadline } from "./retry.ts";
@@ -48,9 +49,13 @@ export class KafkaEventLog implements EventLog {
   readonly #made = new Set<{ stop(): Promise<void> }>();
   /** Whoever needs its topics asks again and again, and only we know whether Kafka is away or says no. */
   readonly #creating: Outage;
+  readonly #states: LocalStates;
   #open: Open | undefined;
 
   constructor(options: KafkaLogOptions) {
+    const { stateDirectory } = options;
+    this.#states =
+      stateDirectory === undefined ? new MemoryStates() : new StoredStates(stateDirectory);
     this.#settings = settle(options);
     this.#creating = new Outage(this.#settings, "creating topics");
   }
@@ -72,6 +77,7 @@ export class KafkaEventLog implements EventLog {
     this.#made.clear();
     open.abort.abort();
     open.session.close();
+    await this.#states.close();
   }
 
   async createTopics(specs: readonly TopicSpec[]): Promise<void> {
@@ -122,7 +128,7 @@ export class KafkaEventLog implements EventLog {
   }
 
   process(topology: Topology): Processor {
-    return this.#keep(new KafkaProcessor(this.#settings, topology));
+    return this.#keep(new KafkaProcessor(this.#settings, this.#states, topology));
   }
 
   async behind(topology: Pick<Topology, "name" | "inputs" | "changelog">): Promise<number> {

@@ -16,6 +16,7 @@ import type {
 } from "../port.ts";
 import { GroupMember } from "./group-member.ts";
 import { IdempotentProducer } from "./idempotent-producer.ts";
+import type { LocalStates } from "./local-state.ts";
 import type { KafkaSettings } from "./options.ts";
 import { PartitionReader } from "./partition-reader.ts";
 import { PartitionTask, type TaskContext } from "./partition-task.ts";
@@ -46,6 +47,7 @@ interface Run {
 
 export class KafkaProcessor implements Processor {
   readonly #settings: KafkaSettings;
+  readonly #states: LocalStates;
   readonly #topology: Topology;
   readonly #groupId: string;
   readonly #tasks = new Map<number, PartitionTask>();
@@ -56,9 +58,12 @@ export class KafkaProcessor implements Processor {
   #assigned = false;
   #recordsProcessed = 0;
   #commits = 0;
+  #commitMs = 0;
+  #restored = 0;
 
-  constructor(settings: KafkaSettings, topology: Topology) {
+  constructor(settings: KafkaSettings, states: LocalStates, topology: Topology) {
     this.#settings = settings;
+    this.#states = states;
     this.#topology = topology;
     this.#groupId = groupIdOf(topology);
     this.#membership = new Outage(settings, `group ${this.#groupId}`);
@@ -67,6 +72,7 @@ export class KafkaProcessor implements Processor {
 
   async start(): Promise<void> {
     if (this.#run) return;
+    await this.#states.open();
     this.#failure = undefined;
     const abort = new AbortController();
     const session = new KafkaSession(this.#settings);
@@ -84,12 +90,17 @@ export class KafkaProcessor implements Processor {
       settings: this.#settings,
       topology: this.#topology,
       groupId,
+      states: this.#states,
       session,
       isMember: () => member.isMember(),
       sendTick: this.#tickSender(session),
       changed: () => progress.wake(),
-      committed: (records) => {
+      restored: (records) => {
+        this.#restored += records;
+      },
+      committed: (records, ms) => {
         this.#recordsProcessed += records;
+        this.#commitMs += ms;
         this.#commits++;
         progress.wake();
       },
@@ -113,11 +124,12 @@ export class KafkaProcessor implements Processor {
     const tasks = [...this.#tasks.values()];
     const partitions = tasks.flatMap((task) =>
       [...task.lanes()].map(
-        ({ topic, position, end }): ProcessorPartition => ({
+        ({ topic, position, end, since }): ProcessorPartition => ({
           topic,
           partition: task.partition,
           position,
           end: Math.max(position, end),
+          ...(since === undefined ? {} : { since }),
         }),
       ),
     );
@@ -136,6 +148,9 @@ export class KafkaProcessor implements Processor {
       partitions,
       recordsProcessed: this.#recordsProcessed,
       commits: this.#commits,
+      commitMs: this.#commitMs,
+      restoring: tasks.filter((task) => !task.ready).length,
+      restored: this.#restored,
       ...(lastError === undefined ? {} : { lastError }),
     };
   }

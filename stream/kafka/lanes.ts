@@ -10,6 +10,8 @@ export interface Lane {
   readonly ahead: number;
   /** Next free offset of the log, as last seen. */
   readonly end: number;
+  /** When the next record was sent, ms since 1970; undefined where it is not fetched yet. */
+  readonly since: number | undefined;
 }
 
 interface MutableLane {
@@ -28,8 +30,8 @@ interface MutableLane {
 export class Lanes {
   readonly #lanes = new Map<string, MutableLane>();
 
-  all(): Iterable<Lane> {
-    return this.#lanes.values();
+  *all(): Iterable<Lane> {
+    for (const lane of this.#lanes.values()) yield laneOf(lane);
   }
 
   clear(): void {
@@ -53,7 +55,7 @@ export class Lanes {
 
   /** Those that hold less than this much read ahead, bytes on the wire. */
   withRoom(bytes: number): Lane[] {
-    return [...this.#lanes.values()].filter((lane) => lane.packedBytes < bytes);
+    return [...this.#lanes.values()].filter((lane) => lane.packedBytes < bytes).map(laneOf);
   }
 
   /** False where the fetch is not for where we are (any more). */
@@ -109,6 +111,11 @@ export class Lanes {
       lane.position = positions.get(lane.topic) ?? lane.position;
     }
   }
+}
+
+function laneOf(lane: MutableLane): Lane {
+  const { topic, position, ahead, end } = lane;
+  return { topic, position, ahead, end, since: lane.queue[lane.taken]?.timestamp };
 }
 
 /** The next record of a lane; unpacks a batch where that is needed. */

@@ -17,6 +17,8 @@ export interface KafkaLogOptions {
   readonly replicationFactor?: number;
   /** `min.insync.replicas` of a topic made here; -1, the default, leaves it to the broker. */
   readonly minInsyncReplicas?: number;
+  /** Where processors keep a copy of their state; in memory without it, and read from the start of the changelog. */
+  readonly stateDirectory?: string;
   readonly limits?: Partial<KafkaLimits>;
   readonly now?: () => number;
   /** ms on a clock that nobody sets, by which durations go; default `now` where it is given, else the process's. */
@@ -54,6 +56,13 @@ export interface KafkaLimits {
   readonly commitRecords: number;
   /** … and fetches no more for a partition that has so much read ahead, bytes on the wire. */
   readonly readAheadBytes: number;
+  /** State values of one partition that are kept decoded, about: what is used again and again. */
+  readonly stateCacheEntries: number;
+  /**
+   * A copy of the state that was not written for so long is not gone on from, ms: the changelog may have forgotten
+   * deletions that it never saw (delete.retention.ms, a day by default).
+   */
+  readonly stateCopyMs: number;
   /** A member that is silent for so long has left the group, ms. Brokers accept 6 s to 30 min by default. */
   readonly sessionTimeoutMs: number;
   /** How long the group waits for a member to finish its commits and join again, ms. */
@@ -76,13 +85,16 @@ export const KAFKA_LIMITS: KafkaLimits = {
   compressFromBytes: 512,
   commitRecords: 5000,
   readAheadBytes: 512 * 1024,
-  sessionTimeoutMs: 10_000,
+  stateCacheEntries: 20_000,
+  stateCopyMs: 12 * 3_600_000,
+  sessionTimeoutMs: 6000,
   rebalanceTimeoutMs: 30_000,
   transactionTimeoutMs: 30_000,
 };
 
 /** Everything settled, as the parts of the adapter get it. */
-export interface KafkaSettings extends Required<Omit<KafkaLogOptions, "limits">> {
+export interface KafkaSettings
+  extends Required<Omit<KafkaLogOptions, "limits" | "stateDirectory">> {
   readonly limits: KafkaLimits;
   /** Of everybody who works with these settings. */
   readonly outages: Outages;

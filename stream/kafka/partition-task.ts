@@ -7,17 +7,17 @@
  * position come from the same topic, so they can never be of two different moments. The group's offsets are committed
  * in the same transaction, for Kafka's own tools and for a group whose changelog has no position yet.
  *
- * State lives in memory and is read from the start of the changelog when a partition comes here; `PartitionState` is
- * where a store on disk would take its place.
+ * A copy of the state is kept on this machine (local-state.ts), so that only the tail of the changelog has to be read.
  */
 import { decodeCbor, encodeCbor } from "../../events/codec.ts";
+import { type EncodedChange, PartitionState } from "../partition-state.ts";
 import type { StoredRecord, Topology } from "../port.ts";
 import { Bell } from "./bell.ts";
 import { faultOf } from "./faults.ts";
 import { type Lane, Lanes } from "./lanes.ts";
+import type { Checkpoint, LocalState, LocalStates } from "./local-state.ts";
 import type { KafkaSettings } from "./options.ts";
 import type { PartitionFetch } from "./partition-reader.ts";
-import { PartitionState, POSITION_KEY } from "./partition-state.ts";
 import { readToEnd } from "./read.ts";
 import type { FetchEntry } from "./requests.ts";
 import { closedError, Outage } from "./retry.ts";
@@ -25,6 +25,8 @@ import type { KafkaSession } from "./session.ts";
 import { inputOf, outputPartition, outputRecord, runSteps, StepError } from "./steps.core.ts";
 import { type CommitPart, PartitionTransactions } from "./transactions.ts";
 
+/** A key of the changelog that no state can have: where the positions of the inputs stand. */
+const POSITION_KEY = "\u0000position";
 /** How long a tick that was sent may take to come back before another is sent, ms. */
 const TICK_PATIENCE_MS = 5000;
 /** How often a partition that was taken from us asks whether it is ours again, ms. */
@@ -34,6 +36,7 @@ export interface TaskContext {
   readonly settings: KafkaSettings;
   readonly topology: Topology;
   readonly groupId: string;
+  readonly states: LocalStates;
   /** For transactions and questions; fetches go elsewhere. */
   readonly session: KafkaSession;
   /** Resolves true while the group holds us for a member. */
@@ -41,20 +44,21 @@ export interface TaskContext {
   sendTick(partition: number, time: number): Promise<void>;
   /** Something has changed that somebody may wait for: positions, readiness, room to read ahead. */
   changed(): void;
-  committed(records: number): void;
+  /** So many records of the changelog were read to bring the state here. */
+  restored(records: number): void;
+  committed(records: number, ms: number): void;
 }
 
 export class PartitionTask {
   readonly partition: number;
   readonly #context: TaskContext;
-  readonly #state = new PartitionState();
+  readonly #state: PartitionState;
+  readonly #copy: LocalState;
   readonly #transactions: PartitionTransactions;
   readonly #bell = new Bell();
   readonly #abort = new AbortController();
   readonly #outage: Outage;
   readonly #lanes = new Lanes();
-  /** From where on the changelog may have what is not in the state. */
-  #changelogNext: number | undefined;
   #ready = false;
   #paused = false;
   #stopping = false;
@@ -73,6 +77,9 @@ export class PartitionTask {
     const topics = [...new Set([...topology.inputs, ...outputs, topology.changelog])];
     const id = `${groupId}-${partition}`;
     this.#transactions = new PartitionTransactions(settings, session, id, topics);
+    this.#copy = context.states.of(topology.changelog, partition);
+    this.#state = new PartitionState(topology.listed ?? [], settings.limits.stateCacheEntries);
+    this.#state.use(this.#copy);
     this.#outage = new Outage(settings, `topology ${topology.name}, partition ${partition},`);
   }
 
@@ -153,39 +160,35 @@ export class PartitionTask {
         if (signal.aborted) return;
         const fault = faultOf(error);
         if (fault.reaction === "split" || fault.code === "invalid") throw error;
-        if (fault.reaction === "fenced") this.#giveUpState();
+        if (fault.reaction === "fenced") {
+          this.#fenced = true;
+          this.#lanes.clear();
+        }
+        if (this.#state.readError) await this.#forgetCopy();
         await this.#outage.pause(error, signal);
       }
     }
   }
 
-  /** What we hold may be older than what the other has committed, deletions included. */
-  #giveUpState(): void {
-    this.#fenced = true;
-    this.#state.clear();
-    this.#changelogNext = undefined;
-    this.#lanes.clear();
+  /** What cannot be read here can be read again from the changelog. */
+  async #forgetCopy(): Promise<void> {
+    const { settings, topology } = this.#context;
+    const reason = this.#state.readError?.message;
+    const of = { topology: topology.name, partition: this.partition, reason };
+    settings.logger.warn(
+      of,
+      "the copy of the state is damaged and is made again from the changelog",
+    );
+    await this.#copy.clear().catch(() => undefined);
   }
 
   /** From here on the partition is ours, and state and positions are as last committed. */
   async #prepare(signal: AbortSignal): Promise<void> {
-    const { settings, topology, session } = this.#context;
+    const { topology, session } = this.#context;
     await this.#transactions.fence(signal);
-    const from = new Map<number, number>();
-    if (this.#changelogNext !== undefined) from.set(this.partition, this.#changelogNext);
-    else this.#state.clear();
-    let positions: Readonly<Record<string, number>> | undefined;
-    const { changelog, inputs } = topology;
-    for await (const fetch of readToEnd(settings, changelog, from, signal, this.partition)) {
-      for (const { key, value } of fetch.records) {
-        if (key === POSITION_KEY) {
-          positions = value === null ? undefined : (decodeCbor(value) as Record<string, number>);
-        } else if (key !== null) {
-          this.#state.restore(key, value === null ? undefined : decodeCbor(value));
-        }
-      }
-      this.#changelogNext = fetch.next;
-    }
+    const { inputs } = topology;
+    const positions = await this.#restore(signal);
+    await this.#state.load();
     if (signal.aborted) throw closedError("restore");
     const known = this.#lanes.positions();
     const ranges = await session.use(inputs, async (connection) =>
@@ -201,6 +204,55 @@ export class PartitionTask {
     this.#ready = true;
     this.#outage.over();
     this.#context.changed();
+  }
+
+  /** Brings the copy to the end of the changelog. @returns where the inputs are, undefined where nothing says so */
+  async #restore(signal: AbortSignal): Promise<Readonly<Record<string, number>> | undefined> {
+    const { settings, topology } = this.#context;
+    const { limits, now, logger } = settings;
+    const found = await this.#copy.checkpoint();
+    const fresh = found && Math.abs(now() - found.at) < limits.stateCopyMs;
+    let checkpoint = fresh ? await this.#apply(found, signal) : undefined;
+    if (!checkpoint) {
+      if (found) {
+        const why = fresh ? "the changelog is not the one it was made of" : "it is too old";
+        const of = { topology: topology.name, partition: this.partition, why };
+        logger.info(of, "the copy of the state is made again from the changelog");
+      }
+      await this.#copy.clear();
+      checkpoint = await this.#apply(undefined, signal);
+    }
+    return checkpoint && (decodeCbor(checkpoint.positions) as Record<string, number>);
+  }
+
+  /**
+   * Writes what the changelog has from the checkpoint on into the copy.
+   * @returns the checkpoint of its end; undefined where the checkpoint is not of this changelog, or nothing is in it
+   */
+  async #apply(from: Checkpoint | undefined, signal: AbortSignal): Promise<Checkpoint | undefined> {
+    const { settings, topology } = this.#context;
+    const begin = new Map(from ? [[this.partition, from.offset]] : []);
+    let known = from === undefined;
+    let checkpoint: Checkpoint | undefined;
+    const { changelog } = topology;
+    for await (const part of readToEnd(settings, changelog, begin, signal, this.partition)) {
+      const changes: EncodedChange[] = [];
+      for (const { key, value, offset } of part.records) {
+        if (!known && from) {
+          const same = key === POSITION_KEY && value && offset === from.offset;
+          if (!same || Buffer.compare(value, from.positions) !== 0) return undefined;
+          known = true;
+        }
+        if (key === POSITION_KEY && value) {
+          checkpoint = { offset, positions: value, at: settings.now() };
+        } else if (key !== null) changes.push({ key, value });
+      }
+      if (changes.length > 0) await this.#copy.write(changes);
+      this.#context.restored(part.records.length);
+    }
+    if (!checkpoint) return undefined;
+    await this.#copy.write([], checkpoint);
+    return checkpoint;
   }
 
   async #groupOffsets(): Promise<Map<string, number>> {
@@ -229,31 +281,38 @@ export class PartitionTask {
       return;
     }
     const outputs = runSteps(this.#context.topology, this.#state, taken);
-    const { topology, groupId } = this.#context;
-    const parts = await this.#parts(outputs, positions);
+    const { topology, groupId, settings } = this.#context;
+    const changes = this.#state.encoded();
+    const position = encodeCbor(Object.fromEntries(positions));
+    const parts = await this.#parts(outputs, changes, position);
     const offsets = [...positions].map(([topic, offset]) => ({
       topic,
       partition: this.partition,
       offset,
     }));
     this.#committing = true;
+    const begun = settings.moment();
     try {
       await this.#transactions.commit({ parts, groupId, offsets }, signal);
+      const offset = this.#transactions.lastOffsetOf(topology.changelog, this.partition);
+      const at = settings.now();
+      const checkpoint = offset === undefined ? undefined : { offset, positions: position, at };
+      await this.#copy.write(changes, checkpoint);
     } finally {
       this.#committing = false;
       this.#bell.ring();
     }
     this.#state.committed();
-    this.#changelogNext = this.#transactions.offsetOf(topology.changelog, this.partition);
     this.#lanes.committed(positions);
     this.#noteTicks(taken);
     const records = taken.filter((one) => inputOf(topology, one)?.kind === "record").length;
-    this.#context.committed(records);
+    this.#context.committed(records, settings.moment() - begun);
   }
 
   async #parts(
     outputs: ReturnType<typeof runSteps>,
-    positions: ReadonlyMap<string, number>,
+    changes: readonly EncodedChange[],
+    position: Uint8Array,
   ): Promise<CommitPart[]> {
     const { topology, session } = this.#context;
     const topics = [...new Set(outputs.map((one) => one.topic))];
@@ -269,12 +328,8 @@ export class PartitionTask {
         parts.push({ topic, partition, records });
       }
     }
-    const records = this.#state.changes().map(({ key, now }) => ({
-      key,
-      headers: {},
-      value: now === undefined ? null : encodeCbor(now),
-    }));
-    const position = encodeCbor(Object.fromEntries(positions));
+    const records = changes.map(({ key, value }) => ({ key, headers: {}, value }));
+    // The last record of the commit: what a copy's checkpoint is held against.
     records.push({ key: POSITION_KEY, headers: {}, value: position });
     parts.push({ topic: topology.changelog, partition: this.partition, records });
     return parts;

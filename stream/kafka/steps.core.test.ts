@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { decodeCbor, encodeCbor, encodeEvent } from "../../events/codec.ts";
+import { PartitionState } from "../partition-state.ts";
 import type { Output, StoredRecord, Topology } from "../port.ts";
-import { PartitionState } from "./partition-state.ts";
 import { inputOf, outputRecord, runSteps, StepError } from "./steps.core.ts";
 
 function stored(offset: number, over: Partial<StoredRecord> = {}): StoredRecord {
@@ -37,7 +37,7 @@ const tick = (time: number, over: Partial<StoredRecord> = {}) =>
 
 describe("steps", () => {
   test("see state as the steps before left it; of a coalesced topic the last output of a key stays", () => {
-    const state = new PartitionState();
+    const state = new PartitionState([], 1000);
     const counting = topology({
       step: (view, input) => {
         const count = ((view.get("n") as number | undefined) ?? 0) + 1;
@@ -67,7 +67,7 @@ describe("steps", () => {
   });
 
   test("what is shown of the state is asked for once a commit, with what was and what is", () => {
-    const state = new PartitionState();
+    const state = new PartitionState([], 1000);
     const showing = topology({
       step: (view) => ({
         state: [["n", ((view.get("n") as number | undefined) ?? 0) + 1]],
@@ -90,7 +90,7 @@ describe("steps", () => {
   });
 
   test("that throw say where, and leave the state to be rolled back", () => {
-    const state = new PartitionState();
+    const state = new PartitionState([], 1000);
     const failing = topology({
       step: (_view, input) => {
         if (input.kind === "record" && input.record.offset === 2) throw new Error("planted");
@@ -105,7 +105,7 @@ describe("steps", () => {
 
   test("may put out only what the topology names", () => {
     const stray = topology({ step: () => ({ state: [], outputs: [out("else", "k", "1")] }) });
-    expect(() => runSteps(stray, new PartitionState(), [stored(1)])).toThrow(/else/);
+    expect(() => runSteps(stray, new PartitionState([], 1000), [stored(1)])).toThrow(/else/);
   });
 
   test("see ticks only of their first input, and only where they asked for them", () => {

@@ -2,9 +2,9 @@
 
 import { eventHeaders } from "../../events/cloudevents.ts";
 import { CodecError, decodeEvent, encodeCbor } from "../../events/codec.ts";
+import type { PartitionState } from "../partition-state.ts";
 import { partitionOf } from "../partitioner.ts";
 import type { CommitView, Output, StoredRecord, Topology, TopologyInput } from "../port.ts";
-import type { PartitionState } from "./partition-state.ts";
 import type { BatchRecord } from "./record-batch.ts";
 
 export const TICK_TYPE = "tidegate.tick";
@@ -35,7 +35,7 @@ export function inputOf(topology: Topology, record: StoredRecord): TopologyInput
   }
 }
 
-/** Changes the state in place. @throws StepError; what was changed by then is for the caller to roll back */
+/** Changes the state in place. @throws StepError, EventLogError where the state cannot be read; what was changed by then is for the caller to roll back */
 export function runSteps(
   topology: Topology,
   state: PartitionState,
@@ -47,9 +47,12 @@ export function runSteps(
       const input = inputOf(topology, record);
       if (!input) continue;
       const result = topology.step(state, input);
+      // Looked at even where the step caught what a failed read threw.
+      if (state.readError) throw state.readError;
       for (const [key, value] of result.state) state.change(key, value);
       for (const output of result.outputs) gathered.add(output);
     } catch (error) {
+      if (state.readError) throw state.readError;
       const at = `${record.topic}/${record.partition} offset ${record.offset}`;
       throw new StepError(topology.name, at, error);
     }
@@ -65,7 +68,9 @@ export function runSteps(
     for (const change of state.changes()) {
       try {
         for (const output of topology.show(change, commit)) gathered.add(output);
+        if (state.readError) throw state.readError;
       } catch (error) {
+        if (state.readError) throw state.readError;
         throw new StepError(topology.name, where, error);
       }
     }

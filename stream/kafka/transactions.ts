@@ -115,8 +115,8 @@ export class PartitionTransactions {
     }
   }
 
-  /** Where the first record of the last batch for this partition stands; undefined before the first. */
-  offsetOf(topic: string, partition: number): number | undefined {
+  /** Where the last record that was written to this partition stands; undefined where that is not known. */
+  lastOffsetOf(topic: string, partition: number): number | undefined {
     return this.#offsets.get(`${topic}/${partition}`);
   }
 
@@ -192,7 +192,11 @@ export class PartitionTransactions {
           const request = produceRequest(entries, transactionalId, limits.requestTimeoutMs);
           const produced = await connection.send(leader, request);
           for (const one of produced) {
-            this.#offsets.set(`${one.topic}/${one.partition}`, one.baseOffset);
+            const key = `${one.topic}/${one.partition}`;
+            const sent = of.find(({ topic, partition }) => `${topic}/${partition}` === key);
+            // A resend that the broker knows may be answered without an offset.
+            if (one.baseOffset < 0) this.#offsets.delete(key);
+            else this.#offsets.set(key, one.baseOffset + (sent?.packed.count ?? 1) - 1);
           }
           left = left.filter((one) => !of.includes(one));
           for (const { topic, partition, packed } of of) {

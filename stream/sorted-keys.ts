@@ -27,6 +27,10 @@ export class SortedKeys {
     if (this.#runs.length === 0) this.#runs.push([]);
   }
 
+  clear(): void {
+    this.#runs.splice(0, this.#runs.length, []);
+  }
+
   /** Index of the run that has the key or would take it: the first whose last item is not below it. */
   #runOf(key: string): number {
     let low = 0;

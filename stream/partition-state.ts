@@ -1,0 +1,150 @@
+/**
+ * State of one partition of a topology, over whatever store it lasts in. A batch of steps changes it in memory, so that
+ * each step sees the ones before; the runtime writes the changes in its commit, or rolls them back.
+ *
+ * get() reads the store directly where the bounded cache has nothing. The store cannot be iterated while a step waits, so
+ * the keys below the prefixes that the topology lists are in memory, in order, from load() on.
+ */
+import { decodeCbor, encodeCbor } from "../events/codec.ts";
+import { EventLogError, type StateChange, type StateView } from "./port.ts";
+import { SortedKeys } from "./sorted-keys.ts";
+
+/** One partition's part of an ordered store; values are CBOR. */
+export interface StateStore {
+  /** @throws where it cannot be read, or what is there is damaged */
+  get(key: string): Uint8Array | undefined;
+  /** Keys that begin with the prefix, in any order. */
+  keys(prefix: string): AsyncIterable<readonly string[]>;
+}
+
+/** A changed key as a store takes it; null deletes. */
+export interface EncodedChange {
+  readonly key: string;
+  readonly value: Uint8Array | null;
+}
+
+export class PartitionState implements StateView {
+  readonly #listed: ReadonlyMap<string, SortedKeys>;
+  readonly #cacheEntries: number;
+  #store: StateStore | undefined;
+  /** Changes that are not committed yet; undefined deletes. */
+  #changed = new Map<string, unknown>();
+  /** Two generations of values as committed, undefined for known absence; the elder is dropped as a whole. */
+  #young = new Map<string, unknown>();
+  #old = new Map<string, unknown>();
+  /** A read of the store failed inside of a step: the store's fault, not the step's. */
+  readError: EventLogError | undefined;
+
+  /**
+   * @param listed prefixes that entries() is asked for
+   * @param cacheEntries values kept decoded, about
+   */
+  constructor(listed: readonly string[], cacheEntries: number) {
+    this.#listed = new Map(listed.map((prefix) => [prefix, new SortedKeys([])]));
+    this.#cacheEntries = cacheEntries;
+  }
+
+  /** The store to read from, for as long as the caller holds it open. */
+  use(store: StateStore | undefined): void {
+    this.#store = store;
+  }
+
+  /** As the store has it: forgets everything else, and learns the keys that are listed. */
+  async load(): Promise<void> {
+    this.#changed = new Map();
+    this.#young = new Map();
+    this.#old = new Map();
+    this.readError = undefined;
+    for (const [prefix, keys] of this.#listed) {
+      keys.clear();
+      for await (const some of this.#store?.keys(prefix) ?? [])
+        for (const key of some) keys.add(key);
+    }
+  }
+
+  get(key: string): unknown {
+    return this.#changed.has(key) ? this.#changed.get(key) : this.before(key);
+  }
+
+  /** As it was at the last commit. */
+  before(key: string): unknown {
+    if (this.#young.has(key)) return this.#young.get(key);
+    const value = this.#old.has(key) ? this.#old.get(key) : this.#fetch(key);
+    this.#remember(key, value);
+    return value;
+  }
+
+  *entries(prefix: string): Generator<readonly [key: string, value: unknown]> {
+    for (const [listed, keys] of this.#listed) {
+      if (!prefix.startsWith(listed)) continue;
+      for (const key of [...keys.startingWith(prefix)]) yield [key, this.get(key)];
+      return;
+    }
+    throw new Error(`entries of "${prefix}", which the topology does not list`);
+  }
+
+  /** Undefined deletes. */
+  change(key: string, value: unknown): void {
+    this.#changed.set(key, value);
+    this.#list(key, value !== undefined);
+  }
+
+  /** What has changed since the last commit. */
+  *changes(): Generator<StateChange> {
+    for (const [key, now] of this.#changed) yield { key, was: this.before(key), now };
+  }
+
+  /** The same for a store. */
+  encoded(): EncodedChange[] {
+    return [...this.#changed].map(([key, now]) => ({
+      key,
+      value: now === undefined ? null : encodeCbor(now),
+    }));
+  }
+
+  /** The changes are in the store. */
+  committed(): void {
+    for (const [key, value] of this.#changed) this.#remember(key, value);
+    this.#changed = new Map();
+  }
+
+  /** Back to the last commit. */
+  rollback(): void {
+    const changed = [...this.#changed.keys()];
+    this.#changed = new Map();
+    if (this.#listed.size === 0) return;
+    for (const key of changed) {
+      if (this.#isListed(key)) this.#list(key, this.before(key) !== undefined);
+    }
+  }
+
+  #isListed(key: string): boolean {
+    return [...this.#listed.keys()].some((prefix) => key.startsWith(prefix));
+  }
+
+  #list(key: string, there: boolean): void {
+    for (const [prefix, keys] of this.#listed) {
+      if (!key.startsWith(prefix)) continue;
+      if (there) keys.add(key);
+      else keys.delete(key);
+    }
+  }
+
+  #remember(key: string, value: unknown): void {
+    if (this.#young.size >= this.#cacheEntries / 2 && !this.#young.has(key)) {
+      this.#old = this.#young;
+      this.#young = new Map();
+    }
+    this.#young.set(key, value);
+  }
+
+  #fetch(key: string): unknown {
+    try {
+      const value = this.#store?.get(key);
+      return value === undefined ? undefined : decodeCbor(value);
+    } catch (error) {
+      this.readError = new EventLogError("storage", (error as Error).message, { cause: error });
+      throw this.readError;
+    }
+  }
+}
