@@ -26,9 +26,14 @@ afterEach(async () => {
   await rm(directory, { recursive: true });
 });
 
-async function watching(clock: ManualClock, mark: () => Mark = () => ({ kind: "none" })) {
+async function watching(
+  clock: ManualClock,
+  mark: () => Mark = () => ({ kind: "none" }),
+  to: pino.Logger = logger,
+) {
   const file = join(directory, "clock.json");
-  const watch = new ClockWatch({ clock, mark, known: knownFile(file), waitMs: 300_000, logger });
+  const known = knownFile(file);
+  const watch = new ClockWatch({ clock, mark, known, waitMs: 300_000, logger: to });
   await watch.start();
   running.push(watch);
   return watch;
@@ -53,6 +58,21 @@ const told = (events: readonly NewEvent[]) =>
     const { offset, before, reason } = decodeEvent("tidegate.clock", value);
     return before === undefined ? [reason, offset] : [reason, offset, before];
   });
+
+test("a leap of a day or more is told as what it is, ahead or back", async () => {
+  const lines: string[] = [];
+  const to = pino({ level: "warn" }, { write: (line: string) => lines.push(JSON.parse(line).msg) });
+  const clock = new ManualClock(NOW, 20_000);
+  const watch = await watching(clock, undefined, to);
+  clock.jump(-86_400_001);
+  watch.look();
+  clock.jump(3 * 86_400_000);
+  watch.look();
+  expect(lines).toEqual([
+    expect.stringMatching(/^the clock leapt back by a day or more: forwarding waits 300 s/),
+    expect.stringMatching(/^the clock leapt ahead by a day or more: forwarding waits 300 s/),
+  ]);
+});
 
 test("stamps say whether the time is known, and keep what the clock showed", async () => {
   const clock = new ManualClock(1000, 20_000);

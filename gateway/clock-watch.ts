@@ -234,7 +234,7 @@ export class ClockWatch {
     logger.warn(
       { set_to: new Date(wall).toISOString(), byMs },
       doubt?.pending
-        ? `the clock leapt ahead by more than a day: forwarding waits ${Math.round(waitMs / 1000)} s, then that is believed`
+        ? `the clock leapt ${byMs < 0 ? "back" : "ahead"} by a day or more: forwarding waits ${Math.round(waitMs / 1000)} s, then that is believed`
         : "the clock leapt back to a time that was long ago: events keep the time that the boot clock counts",
     );
   }
