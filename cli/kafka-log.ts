@@ -8,7 +8,8 @@ import type { TopicSettings } from "../stream/topic-specs.ts";
 import { kafkaCredentials } from "./kafka-credentials.ts";
 
 export interface KafkaLogSettings {
-  readonly data_dir: string;
+  /** Of a program that runs processors; the others keep nothing. */
+  readonly data_dir?: string;
   readonly kafka: KafkaConfig;
   readonly topics: TopicSettings;
 }
@@ -37,7 +38,7 @@ export function kafkaOptions(
     brokers: kafka.brokers,
     clientId: `tidegate-${program}`,
     // Made by whoever runs processors, and by nobody else.
-    stateDirectory: join(data_dir, "state"),
+    ...(data_dir === undefined ? {} : { stateDirectory: join(data_dir, "state") }),
     logger,
     limits,
     credentials: kafkaCredentials(kafka),

@@ -5,7 +5,7 @@
 import { decodeCbor } from "../../events/codec.ts";
 import { decodeBlock } from "../../stream/embedded/block.ts";
 import { blockOffset, topicKey } from "../../stream/embedded/keys.ts";
-import { unseal } from "../../stream/embedded/seal.ts";
+import { unseal } from "../../stream/seal.ts";
 import type { StoredRecord } from "../../stream/port.ts";
 import type { Operation } from "./memory-database.ts";
 
