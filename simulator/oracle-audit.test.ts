@@ -93,6 +93,26 @@ describe("the audit of a journal", () => {
     expect(kinds([opening, one, two, next, two])).toEqual([]);
   });
 
+  test("damage is declared again where it is damaged again, also of an epoch that was left; what was full is not", () => {
+    const declared = (reason: string, from: number, later = 0) => {
+      const journal = new HandJournal();
+      journal.now += later;
+      journal.sequence = 3;
+      return journal.event("loss", { ...journal.stamp(), from, to: 4, reason });
+    };
+    const journal = new HandJournal();
+    const [opening, one] = [journal.opening(), journal.reading("d", { t: 1 })];
+    const next = new HandJournal("g", B).opening({ epoch: A, highest: 4 }, "salvage");
+    const damaged = [declared("damage", 3), declared("damage", 2, 60_000)];
+    expect(kinds([opening, one, ...damaged, next])).toEqual([]);
+    expect(kinds([opening, one, damaged[0] as JournalRecord, next, ...damaged])).toEqual([]);
+    const lost = auditJournal([opening, ...damaged, next]);
+    expect(lost.faults).toEqual([]);
+    expect(lost.gateways.get("g")?.[0]).toMatchObject({ declared: [[2, 4]] });
+    const full = [declared("full", 3), declared("full", 3, 60_000)];
+    expect(kinds([opening, one, ...full, next])).toEqual(["changed"]);
+  });
+
   test("epochs go on from each other", () => {
     const begun = (epoch: string, highest: number) =>
       new HandJournal("g", B).opening({ epoch, highest }, "salvage");

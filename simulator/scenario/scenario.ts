@@ -15,6 +15,8 @@ export interface Scenario {
   readonly start: number;
   readonly durationMs: number;
   readonly seed: number;
+  /** Between two heartbeats of a gateway; by the length of the run without it. */
+  readonly heartbeatMs?: number;
   readonly rules: readonly Rule[];
   readonly gateways: readonly GatewaySpec[];
   /** What happens to the site that has the log and the processors. */
@@ -112,6 +114,8 @@ export interface SiteSpec {
    * twice, as on Kafka, and the processors drop it.
    */
   readonly duplicates: "once" | "twice";
+  /** What its log takes at once, where that is not the product's default. */
+  readonly limits?: { readonly commitRecords: number; readonly stateCacheEntries: number };
 }
 
 export interface DeviceSpec {

@@ -9,6 +9,8 @@ import type { World } from "./world.ts";
 
 /** Less than the product waits for its clock, with room for the way of a batch, ms. */
 const SYNCED_IN_TIME_MS = 4 * 60_000;
+/** A commit, some batches and their answers over the slowest link that is none of the rough ones, and the log's commit, ms. */
+const AT_ONCE_MS = 5000;
 /** A cap that no run comes near. */
 const ROOMY_BYTES = 1024 ** 2;
 
@@ -22,6 +24,7 @@ export function calmProblems(world: World, records: readonly JournalRecord[]): r
     problems.push(...refusing(gateway, journal));
     if (world.troubled(at)) continue;
     problems.push(...silent(world, gateway, journal), ...timeless(gateway, journal));
+    problems.push(...slow(world, gateway, journal));
   }
   return problems;
 }
@@ -58,6 +61,25 @@ function silent(
   return beats >= least
     ? []
     : [`${gateway.name} ran all the time and has ${beats} heartbeats, ${least} at least are due`];
+}
+
+/** Where nothing is in the way, what was accepted is in the log within moments. */
+function slow(
+  { scenario }: World,
+  { spec, name, testimony }: GatewayNode,
+  journal: readonly JournalEvent[],
+): readonly string[] {
+  const { link, clock, buffer } = spec;
+  const { logAway, power, processorKills, writeErrors } = scenario.site;
+  const outages = [logAway, power, processorKills, writeErrors, link.down, link.halfOpen];
+  if (outages.some(({ at, random }) => at.length > 0 || random)) return [];
+  if (link.loss > 0 || clock.syncAfterMs !== 0 || clock.jumps.length > 0) return [];
+  if (buffer.capacityBytes < ROOMY_BYTES) return [];
+  return journal.flatMap(({ id, epoch, sequence, record }) => {
+    const offered = testimony.offered.get(epoch)?.get(sequence);
+    const took = offered === undefined ? 0 : record.timestamp - scenario.start - offered;
+    return took > AT_ONCE_MS ? [`${name} ${id} took ${took} ms to the log`] : [];
+  });
 }
 
 /** What waits for its time, and gets it before it is sent, has it. */

@@ -35,32 +35,60 @@ export interface RandomOptions {
 export function randomScenario(seed: number, options: RandomOptions = {}): Scenario {
   const { minutes = 6, decay: decays = 0.2 } = options;
   const chance = new Chance(seed, "scenario");
-  const durationMs = Math.round(chance.between(1, minutes) * MINUTE_MS);
+  // A few are long and sparse: what is not woken by one thing is not woken by the next one soon.
+  const long = new Chance(seed, "long");
+  const sparse = long.happens(0.05) ? long.between(20, 60) : 1;
+  const calm = sparse > 1 && long.happens(0.5);
+  const shortMs = chance.between(1, minutes) * MINUTE_MS;
+  const durationMs = Math.round(sparse > 1 ? long.between(30, 60) * MINUTE_MS : shortMs);
   // Near the end of an hour or a day, so that windows close within the run.
   const start = START_MS + chance.of([0, HOUR_MS - durationMs / 2, DAY_MS - durationMs / 2]);
   const some = (probability: number, lastsMs: number): Outages => {
-    if (!chance.happens(probability)) return NEVER;
+    if (!chance.happens(probability) || calm) return NEVER;
     const everyMs = durationMs * chance.between(0.3, 1.2);
     return { at: [], random: { everyMs, lastsMs: lastsMs * chance.between(0.2, 1.5) } };
   };
   const gateways = Array.from({ length: chance.whole(1, 3) }, (_, at) =>
     gateway(seed, `g${at + 1}`, durationMs, chance, some, decays),
-  );
+  ).map((one) => (sparse > 1 ? sparser(one, sparse, calm) : one));
+  const limits = long.happens(0.3)
+    ? { commitRecords: long.of([1, 3, 20]), stateCacheEntries: long.of([1, 8]) }
+    : undefined;
   return {
     name: `random-${seed}`,
     start: Math.floor(start),
     durationMs,
     seed,
+    ...(sparse > 1 ? { heartbeatMs: MINUTE_MS } : {}),
     rules: RULES,
     gateways,
     site: {
       logAway: some(0.4, 40_000),
       power: some(0.3, 20_000),
       processorKills: some(0.5, 1000),
-      processorMoves: program(seed, "moves", durationMs),
+      processorMoves: calm ? NEVER : program(seed, "moves", durationMs),
       writeErrors: some(0.25, 3000),
       duplicates: chance.of(["once", "twice"]),
+      ...(limits ? { limits } : {}),
     },
+  };
+}
+
+/** @param calm nothing goes wrong with it */
+function sparser(gateway: GatewaySpec, times: number, calm: boolean): GatewaySpec {
+  const { link, clock, buffer } = gateway;
+  const devices = gateway.devices.map((device) => ({
+    ...device,
+    everyMs: Math.round(device.everyMs * times),
+    behaviour: { ...device.behaviour, reconnectEveryMs: device.behaviour.reconnectEveryMs * times },
+  }));
+  if (!calm) return { ...gateway, devices, power: NEVER };
+  return {
+    ...gateway,
+    ...{ devices, power: NEVER, kills: NEVER, restarts: NEVER },
+    link: { ...link, loss: 0, jitterMs: Math.min(50, link.jitterMs) },
+    clock: { ...clock, jumps: [] },
+    buffer: { ...buffer, decay: {} },
   };
 }
 

@@ -11,6 +11,7 @@ import type { Rule } from "../../rules/rule.ts";
 import { EmbeddedEventLog } from "../../stream/embedded/embedded-event-log.ts";
 import type { EventLog, FrozenBatch, LogRecord, StoredRecord } from "../../stream/port.ts";
 import type { TopicSettings } from "../../stream/topic-specs.ts";
+import type { SiteSpec } from "../scenario/scenario.ts";
 import type { Chance } from "./chance.ts";
 import type { RunRecord } from "./record.ts";
 import type { SiteDoor } from "./remote-log.ts";
@@ -30,6 +31,7 @@ export interface SiteOptions {
   readonly topics: TopicSettings;
   /** See SiteSpec. */
   readonly duplicates: "once" | "twice";
+  readonly limits: SiteSpec["limits"];
 }
 
 interface Request {
@@ -119,6 +121,7 @@ export class Site implements SiteDoor {
     const boot = this.#boots;
     const log = new EmbeddedEventLog({
       directory: "site",
+      ...this.#options.limits,
       open: () => this.#disk.open(scope),
       timers: scope,
       now: () => start + Math.floor(time.now),

@@ -5,8 +5,8 @@
 import { decodeCbor } from "../../events/codec.ts";
 import { decodeBlock } from "../../stream/embedded/block.ts";
 import { blockOffset, topicKey } from "../../stream/embedded/keys.ts";
-import { unseal } from "../../stream/seal.ts";
 import type { StoredRecord } from "../../stream/port.ts";
+import { unseal } from "../../stream/seal.ts";
 import type { Operation } from "./memory-database.ts";
 
 const BLOCK = 0x72;

@@ -116,7 +116,7 @@ export class World {
     const { record } = this;
     this.#fate = time.scope();
     const beat = durationMs * scenario.gateways.length > LONG_MS ? 60_000 : 10_000;
-    this.beatMs = options.heartbeatMs ?? beat;
+    this.beatMs = options.heartbeatMs ?? scenario.heartbeatMs ?? beat;
     this.#faults = options.faults ?? faultsOf(scenario);
     this.#drainMs = options.drainMs ?? DRAIN_MS;
     this.site = new Site({
@@ -130,6 +130,7 @@ export class World {
       },
       topics: { partitions: PARTITIONS, events_retention_days: KEEP_DAYS },
       duplicates: scenario.site.duplicates,
+      limits: scenario.site.limits,
     });
     const way = time.scope();
     // By name, so that nothing else changes where one of them is left out; a cloned card has another one's name.
@@ -147,7 +148,7 @@ export class World {
           chance: new Chance(seed, `gateway ${partOf(spec, at)}`),
           link: this.#links[at] as Link,
           heartbeatMs: this.beatMs,
-          statusMs: options.statusMs ?? beat,
+          statusMs: options.statusMs ?? scenario.heartbeatMs ?? beat,
           clockWaitMs: CLOCK_WAIT_MS,
         }),
     );
