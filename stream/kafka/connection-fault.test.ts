@@ -9,6 +9,7 @@ import { record, spec } from "../conformance/harness.ts";
 import { explainConnection, looksLikeTls } from "./connection-fault.ts";
 import { type KafkaCredentials, SASL_MECHANISMS } from "./credentials.ts";
 import { KafkaEventLog } from "./kafka-event-log.ts";
+import { createErrorFromCode } from "./kafkajs-internals.ts";
 import type { KafkaLimits } from "./options.ts";
 
 const canRun =
@@ -257,6 +258,18 @@ test("a broker that goes in the middle of things is no wrong setting", () => {
   expect(explainConnection(closed, { ...attempt, reached: "answers" })).toBeUndefined();
   expect(explainConnection(closed, { ...attempt, reached: "nothing" })?.code).toBe("unreachable");
   expect(explainConnection(new Error("boom"), { ...attempt, reached: "nothing" })).toBeUndefined();
+});
+
+test("sessions that end before they can be renewed are not taken for a port without SASL", () => {
+  const brokers = ["kafka-1:9093"];
+  const illegal = createErrorFromCode(34);
+  const attempt = { brokers, credentials: {}, now: 0 };
+  expect(explainConnection(illegal, { ...attempt, reached: "nothing" })?.message).toMatch(
+    /takes no SASL/,
+  );
+  expect(explainConnection(illegal, { ...attempt, reached: "answers" })?.message).toMatch(
+    /^kafka-1:9093 ends sessions sooner than they can be renewed/,
+  );
 });
 
 test("TLS is told from Kafka's answers by its first bytes", () => {

@@ -98,7 +98,8 @@ function explainOne(error: AnyError, attempt: Attempt): Told | undefined {
   );
 }
 
-function sasl(error: AnyError, where: string, { credentials }: Attempt): Told | undefined {
+function sasl(error: AnyError, where: string, attempt: Attempt): Told | undefined {
+  const { credentials, reached } = attempt;
   const { mechanism = "", username = "" } = credentials.sasl ?? {};
   if (error.name === "SaslRefusal") {
     const said = `${error.message}`
@@ -116,6 +117,13 @@ function sasl(error: AnyError, where: string, { credentials }: Attempt): Told | 
     return [
       "not_authorized",
       `${where} does not take SASL ${mechanism}: set kafka.sasl.mechanism to one that this listener takes`,
+    ];
+  }
+  if (error.type === "ILLEGAL_SASL_STATE" && reached !== "nothing") {
+    // kafkajs renews a session ten seconds before it ends, and one that is no longer at once, which brokers refuse.
+    return [
+      "not_authorized",
+      `${where} ends sessions sooner than they can be renewed: set its connections.max.reauth.ms above 20000, or to 0`,
     ];
   }
   if (error.type === "ILLEGAL_SASL_STATE") {

@@ -1,5 +1,5 @@
 import { pino } from "pino";
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import type { EventLogError } from "../port.ts";
 import { ConnectionFault } from "./connection-fault.ts";
 import { createErrorFromCode } from "./kafkajs-internals.ts";
@@ -48,6 +48,35 @@ describe("trying again", () => {
     expect(pauseMs(high, 1, true)).toBe(refusedPauseMs / 16);
     expect(pauseMs(high, 500, true)).toBe(refusedPauseMs);
     expect(refusedPauseMs).toBeGreaterThan(longestPauseMs);
+  });
+
+  test("who is refused knocks rarely, and a call that is refused does not knock again", async () => {
+    const limits = { firstPauseMs: 1, longestPauseMs: 2, refusedPauseMs: 16_000 };
+    const { settings: given } = settings({ limits, random: () => 0 });
+    for (const code of ["not_authorized", "tls"] as const) {
+      const refused = new ConnectionFault(code, "no");
+      vi.useFakeTimers();
+      try {
+        const outage = new Outage(given, "sending");
+        let over = false;
+        const paused = outage.pause(refused, running).then(() => {
+          over = true;
+        });
+        await vi.advanceTimersByTimeAsync(499);
+        expect(over).toBe(false);
+        await vi.advanceTimersByTimeAsync(1);
+        await paused;
+      } finally {
+        vi.useRealTimers();
+      }
+      let tries = 0;
+      const call = withDeadline(given, "x", running, async () => {
+        tries++;
+        throw refused;
+      });
+      await expect(call).rejects.toMatchObject({ code });
+      expect(tries).toBe(1);
+    }
   });
 
   test("a call gets over what passes", async () => {
