@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { type FleetDefinition, fleet, story } from "./simulator.ts";
+import { type FleetDefinition, fleet, type MetricMoment, story } from "./simulator.ts";
 
 const STORE: FleetDefinition = {
   duration: "20m",
@@ -134,6 +134,36 @@ describe("a fleet in a test's hands", () => {
     const windows = run.rollups.map(({ window }) => window - run.scenario.start);
     expect(Math.min(...windows)).toBeLessThan(-2 * 3_600_000);
     expect(story(run)).toContain("its clock is set back by 03:00:00.000");
+  });
+
+  test.each([3, 4])("many devices behind a slow link are no fault, seed %i", async (seed) => {
+    const run = await fleet({
+      duration: "2m",
+      gateways: [
+        {
+          name: "g",
+          link: { latency: "90ms", jitter: "60ms" },
+          devices: [{ kind: "freezer", count: 60, every: "1s" }],
+        },
+      ],
+    }).run({ seed });
+    expect(run.problems).toEqual([]);
+  });
+
+  test("of too many alerts the story tells those that fired", async () => {
+    const open = (time: number, { elapsedMs }: MetricMoment) =>
+      elapsedMs < 2_400_000 ? Math.floor(time / 20_000) % 2 : 1;
+    const run = await fleet({
+      duration: "1h",
+      rules: [{ name: "open", when: "open above 0", for: "2m" }],
+      gateways: [{ name: "g", devices: [{ name: "door", every: "10s", metrics: { open } }] }],
+    }).run();
+    expect(run.alerts.length).toBeGreaterThan(100);
+    const told = story(run)
+      .split("\n")
+      .filter((line) => / open (pending|firing|resolved): /.test(line));
+    expect(told.map((line) => line.trim().split(" ")[2])).toEqual(["pending:", "firing:"]);
+    expect(story(run)).toMatch(/\n {2}and 1\d\d more\n/);
   });
 
   test("rules that cannot fire are told, each with why", async () => {

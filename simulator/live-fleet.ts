@@ -194,6 +194,7 @@ export class LiveFleet {
   link(gateway: string, quality: LinkQuality | undefined): void {
     this.#mustRun();
     const at = this.#indexOf(gateway);
+    this.#world.disturbed = true;
     if (quality) this.#scenario.change(at, quality);
     else this.#scenario.restore(at);
     const words = quality ? JSON.stringify(quality) : "as the scenario says";

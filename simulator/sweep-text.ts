@@ -54,14 +54,24 @@ async function alertsOf(site: LiveFleet): Promise<readonly FleetAlert[]> {
   }
 }
 
+/** Where there are too many, those that fired: what began and was over before its time has woken nobody. */
 export function alertLines(alerts: readonly FleetAlert[]): string[] {
-  const told = alerts.map(
-    ({ at, device, rule, state, value, historical }) =>
-      `  ${clockText(at)} ${rule} ${state}: ${device} ${value}${historical ? " (historical)" : ""}`,
-  );
+  const fired = new Set(alerts.filter(({ state }) => state === "firing").map(episodeOf));
+  const many = alerts.length > MOST_ALERTS;
+  const told = many ? alerts.filter((alert) => fired.has(episodeOf(alert))) : alerts;
+  const left = alerts.length - Math.min(told.length, MOST_ALERTS);
   return [
-    `alerts: ${told.length === 0 ? "none" : ""}`,
-    ...told.slice(0, MOST_ALERTS),
-    ...(told.length > MOST_ALERTS ? [`  and ${told.length - MOST_ALERTS} more`] : []),
+    alerts.length === 0 ? "alerts: none" : "alerts:",
+    ...told
+      .slice(0, MOST_ALERTS)
+      .map(
+        ({ at, device, rule, state, value, historical }) =>
+          `  ${clockText(at)} ${rule} ${state}: ${device} ${value}${historical ? " (historical)" : ""}`,
+      ),
+    ...(left > 0 ? [`  and ${left} more`] : []),
   ];
+}
+
+function episodeOf({ alert, episode }: FleetAlert): string {
+  return `${alert} ${episode}`;
 }

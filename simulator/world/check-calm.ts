@@ -4,13 +4,15 @@
  */
 import type { Loss, Stamp } from "../../events/schema.ts";
 import { type JournalEvent, type JournalRecord, journalEvents } from "../oracle-journal.ts";
-import type { GatewayNode } from "./gateway-node.ts";
+import { BATCH_EVENTS, type GatewayNode } from "./gateway-node.ts";
 import type { World } from "./world.ts";
 
 /** Less than the product waits for its clock, with room for the way of a batch, ms. */
 const SYNCED_IN_TIME_MS = 4 * 60_000;
 /** A commit, some batches and their answers over the slowest link that is none of the rough ones, and the log's commit, ms. */
 const AT_ONCE_MS = 5000;
+/** The disks at both ends, ms. */
+const SYNCS_MS = 50;
 /** A cap that no run comes near. */
 const ROOMY_BYTES = 1024 ** 2;
 
@@ -65,7 +67,7 @@ function silent(
 
 /** Where nothing is in the way, what was accepted is in the log within moments. */
 function slow(
-  { scenario }: World,
+  { scenario, disturbed }: World,
   { spec, name, testimony }: GatewayNode,
   journal: readonly JournalEvent[],
 ): readonly string[] {
@@ -73,6 +75,7 @@ function slow(
   const { logAway, power, processorKills, writeErrors } = scenario.site;
   const outages = [logAway, power, processorKills, writeErrors, link.down, link.halfOpen];
   if (outages.some(({ at, random }) => at.length > 0 || random)) return [];
+  if (disturbed || isBusy(spec)) return [];
   if (link.loss > 0 || clock.syncAfterMs !== 0 || clock.jumps.length > 0) return [];
   if (buffer.capacityBytes < ROOMY_BYTES) return [];
   return journal.flatMap(({ id, epoch, sequence, record }) => {
@@ -80,6 +83,21 @@ function slow(
     const took = offered === undefined ? 0 : record.timestamp - scenario.start - offered;
     return took > AT_ONCE_MS ? [`${name} ${id} took ${took} ms to the log`] : [];
   });
+}
+
+/** Its devices say more than it can send at once, a few at a time and each time over the link and back. */
+function isBusy({ link, devices }: GatewayNode["spec"]): boolean {
+  const roundTripMs = 2 * (link.latencyMs + link.jitterMs) + SYNCS_MS;
+  const leastPerMs = Math.min(...BATCH_EVENTS) / roundTripMs;
+  let perMs = 0;
+  let atOnce = 0;
+  for (const { everyMs, behaviour } of devices) {
+    const { sleep, offline, maxQueued } = behaviour;
+    perMs += 1 / everyMs;
+    if (sleep) atOnce += Math.min(maxQueued, sleep.everyMs / everyMs);
+    if (offline && (offline.at.length > 0 || offline.random)) atOnce += maxQueued;
+  }
+  return perMs > leastPerMs / 2 || atOnce / leastPerMs > AT_ONCE_MS / 2;
 }
 
 /** What waits for its time, and gets it before it is sent, has it. */

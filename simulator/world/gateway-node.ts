@@ -39,7 +39,8 @@ export interface GatewayNodeOptions {
 }
 
 /** The forwarder's batches: also small ones, so that backlogs are cut into many. */
-const BATCH_EVENTS = [10, 60, 500];
+/** One of them at each start. */
+export const BATCH_EVENTS: readonly number[] = [10, 60, 500];
 const BATCH_BYTES = 512 * 1024;
 const MAX_PAYLOAD_BYTES = 64 * 1024;
 const FLOOR_BYTES = 128 * 1024 ** 2;

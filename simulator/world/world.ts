@@ -189,8 +189,12 @@ export class World {
     return this.#troubled.has(gateway);
   }
 
+  /** Somebody has done more to it than its scenario says. */
+  disturbed = false;
+
   /** Begins now, besides what the scenario has. */
   inject(fault: Omit<Fault, "at">): void {
+    this.disturbed = true;
     this.#begin({ ...fault, at: this.time.now });
   }
 
