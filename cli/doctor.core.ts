@@ -92,13 +92,16 @@ function brokerFinding(found: BrokerFound, now: number): Finding {
   }
   const text = `answers in ${ms} ms over ${tls.protocol}${told}`;
   const days = Math.floor((tls.validTo - now) / DAY_MS);
-  const ends = `its certificate ends in ${days} days (${dateOf(tls.validTo)})`;
+  const ends = `its certificate ${endText(days, tls.validTo)}`;
   if (days >= RENEW_DAYS) return { area, state: "ok", subject, text: `${text}; ${ends}` };
   return { area, state: "warn", subject, text: `${text}; ${ends}`, fix: "renew it on the broker" };
 }
 
-export function dateOf(time: number): string {
-  return new Date(time).toISOString().slice(0, 10);
+/** When a certificate ends, or that it has. */
+export function endText(days: number, validTo: number): string {
+  const date = new Date(validTo).toISOString().slice(0, 10);
+  if (days < 0) return `ended ${date}`;
+  return `ends in ${days === 1 ? "one day" : `${days} days`} (${date})`;
 }
 
 function clockFinding({ clock }: Inspection): Finding {
@@ -341,7 +344,7 @@ export function doctorText(role: string, all: readonly Finding[]): string {
   const fails = count("fail");
   const warns = count("warn");
   const rest = warns === 0 ? "" : `, ${warns} to look at`;
-  const things = fails === 1 ? "one thing" : `${fails} things`;
+  const things = fails === 1 ? "One thing" : `${fails} things`;
   lines.push(
     fails === 0 ? `All that a ${role} needs is there${rest}.` : `${things} to put right${rest}.`,
   );

@@ -6,7 +6,7 @@ import type { KafkaConfig } from "../stream/kafka/config.ts";
 import type { KafkaCredentials } from "../stream/kafka/credentials.ts";
 import { inspectKafka } from "../stream/kafka/inspection.ts";
 import { IMPATIENT } from "./connect-log.ts";
-import { dateOf, type Finding, findings } from "./doctor.core.ts";
+import { endText, type Finding, findings } from "./doctor.core.ts";
 import { REQUESTS, type RoleName, roleOf } from "./doctor-roles.ts";
 import { CommandError } from "./errors.ts";
 import { kafkaOptions } from "./kafka-log.ts";
@@ -82,9 +82,12 @@ function settingFindings(
   if (typeof tls?.cert === "string") {
     const { validToDate } = new X509Certificate(tls.cert);
     const days = Math.floor((validToDate.getTime() - now) / DAY_MS);
-    const text = `ends in ${days} days (${dateOf(validToDate.getTime())})`;
+    const text = endText(days, validToDate.getTime());
     if (days >= RENEW_DAYS) tell("ok", "kafka.tls.cert_file", text);
-    else tell("warn", "kafka.tls.cert_file", text, "renew it; it is read anew by itself");
+    else {
+      const state = days < 0 ? "fail" : "warn";
+      tell(state, "kafka.tls.cert_file", text, "renew it; it is read anew by itself");
+    }
   }
   const files = [
     ["kafka.sasl.password_file", kafka.sasl.password_file],

@@ -10,11 +10,11 @@ import type { Rule } from "../rules/rule.ts";
 import {
   type EventLog,
   EventLogError,
-  type EventLogErrorCode,
   type Processor,
   type ProcessorStatus,
 } from "../stream/port.ts";
 import type { TopicSettings } from "../stream/topic-specs.ts";
+import { isWaitedFor, retryPauseMs } from "../stream/waiting.core.ts";
 import type { CloudSettings } from "./config.ts";
 import { LevelStore } from "./read-model/level-store.ts";
 import { type ReadModelLogger, StoredReadModel } from "./read-model/stored-read-model.ts";
@@ -55,18 +55,6 @@ export interface CloudStatus {
   readonly lastError?: string;
   readonly topologies: readonly TopologyStatus[];
 }
-
-/** Pause before a log that does not answer is asked again, and the longest where it refuses us and somebody has to mend it. */
-const RETRY_DELAY_MS = 1000;
-const LONGEST_RETRY_DELAY_MS = 15_000;
-
-/** What changes without us: the log comes back, somebody puts a password or a right in order, or makes the topics. */
-const WAITED_FOR: ReadonlySet<EventLogErrorCode> = new Set([
-  "unreachable",
-  "not_authorized",
-  "tls",
-  "unknown_topic",
-]);
 
 export class Cloud {
   readonly #options: CloudOptions;
@@ -149,7 +137,7 @@ export class Cloud {
     try {
       await log.createTopics(cloudTopicSpecs(namespace, topics, settings));
     } catch (error) {
-      if (!(error instanceof EventLogError) || !WAITED_FOR.has(error.code)) throw error;
+      if (!isWaitedFor(error)) throw error;
       this.#waitsFor = error;
       return false;
     }
@@ -171,9 +159,7 @@ export class Cloud {
         logger.info({ code, reason: message }, "the processors begin when the event log lets them");
       }
       told = code;
-      const longest = code === "unreachable" ? RETRY_DELAY_MS : LONGEST_RETRY_DELAY_MS;
-      const wait = Math.min(longest, RETRY_DELAY_MS * 2 ** Math.min(attempt, 10));
-      await delay(wait, undefined, { signal });
+      await delay(retryPauseMs(code, attempt), undefined, { signal });
       if (await this.#tryToBegin()) break;
     }
     logger.info({}, "the event log answers; the processors run");

@@ -11,6 +11,7 @@ import { type GatewayId, makeEpoch } from "../events/ids.ts";
 import type { GatewayStatus } from "../events/schema.ts";
 import { topicNames } from "../events/topics.ts";
 import { type EventLog, EventLogError, type SinkStatus, type TopicSpec } from "../stream/port.ts";
+import { retryPauseMs } from "../stream/waiting.core.ts";
 import { pause, systemTimers } from "../time/timers.ts";
 import { LevelBuffer } from "./buffer/leveldb.ts";
 import { BufferError, type BufferStats, type DurableBuffer } from "./buffer/port.ts";
@@ -50,10 +51,6 @@ export interface GatewayReport {
 
 /** A start waits so long for its first heartbeat to be on disk, ms: a disk that fails is no reason not to answer. */
 const FIRST_HEARTBEAT_MS = 2000;
-
-/** Between tries to look at the log's topics, ms: while it is away, and at most where it refuses us and somebody has to mend it. */
-const LOG_RETRY_MS = 1500;
-const LOG_REFUSED_RETRY_MS = 15_000;
 
 /** Between tries to listen, once a start has ended without, ms. */
 const LISTEN_RETRY_MS = 5000;
@@ -311,9 +308,9 @@ export class Gateway {
         }
         told = code ?? reason;
         const { signal } = this.#stopping;
-        const longest = code === "unreachable" ? LOG_RETRY_MS : LOG_REFUSED_RETRY_MS;
-        const wait = Math.min(longest, LOG_RETRY_MS * 2 ** Math.min(attempt, 10));
-        await pause(systemTimers, wait * (0.5 + Math.random()), signal).catch(() => undefined);
+        // Spread, so that a fleet does not knock all at once.
+        const wait = retryPauseMs(code, attempt) * (1 + Math.random());
+        await pause(systemTimers, wait, signal).catch(() => undefined);
       }
     }
     this.#logTrouble = undefined;

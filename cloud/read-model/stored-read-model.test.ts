@@ -200,40 +200,45 @@ test("after a failed write it opens the store again and loses nothing", async ()
   expect(store.failures).toBe(0);
 });
 
-test("it says since when its log does not answer, before the log was ever there and after", async () => {
-  const log = await openLog();
-  let fault: EventLogError | undefined = new EventLogError("unreachable", "connection refused");
-  let status: TailStatus = { state: "following" };
-  const away = new Proxy(log, {
-    get(target, name) {
-      if (name === "ranges" && fault) return () => Promise.reject(fault);
-      if (name === "tail") {
-        return (...args: Parameters<EventLog["tail"]>): Tail => {
-          const tail = target.tail(...args);
-          return {
-            start: () => tail.start(),
-            stop: () => tail.stop(),
-            caughtUp: (signal) => tail.caughtUp(signal),
-            status: () => status,
+test.each(["unreachable", "not_authorized"] as const)(
+  "it says since when its log does not let it read (%s), before the log was ever there and after",
+  async (code) => {
+    const log = await openLog();
+    let fault: EventLogError | undefined = new EventLogError(code, "connection refused");
+    let status: TailStatus = { state: "following" };
+    const away = new Proxy(log, {
+      get(target, name) {
+        if (name === "ranges" && fault) return () => Promise.reject(fault);
+        if (name === "tail") {
+          return (...args: Parameters<EventLog["tail"]>): Tail => {
+            const tail = target.tail(...args);
+            return {
+              start: () => tail.start(),
+              stop: () => tail.stop(),
+              caughtUp: (signal) => tail.caughtUp(signal),
+              status: () => status,
+            };
           };
-        };
-      }
-      const value: unknown = Reflect.get(target, name, target);
-      return typeof value === "function" ? value.bind(target) : value;
-    },
-  });
-  const made = model(away, new MemoryStore());
-  expect(made.source()).toEqual({ state: "following" });
-  await made.start();
-  await vi.waitFor(() =>
-    expect(made.source()).toEqual({
-      state: "waiting",
-      since: NOON,
-      lastError: "connection refused",
-    }),
-  );
-  fault = undefined;
-  await vi.waitFor(() => expect(made.source()).toEqual({ state: "following" }), { timeout: 5000 });
-  status = { state: "waiting", since: NOON + 1 };
-  expect(made.source()).toEqual(status);
-});
+        }
+        const value: unknown = Reflect.get(target, name, target);
+        return typeof value === "function" ? value.bind(target) : value;
+      },
+    });
+    const made = model(away, new MemoryStore());
+    expect(made.source()).toEqual({ state: "following" });
+    await made.start();
+    await vi.waitFor(() =>
+      expect(made.source()).toEqual({
+        state: "waiting",
+        since: NOON,
+        lastError: "connection refused",
+      }),
+    );
+    fault = undefined;
+    await vi.waitFor(() => expect(made.source()).toEqual({ state: "following" }), {
+      timeout: 5000,
+    });
+    status = { state: "waiting", since: NOON + 1 };
+    expect(made.source()).toEqual(status);
+  },
+);

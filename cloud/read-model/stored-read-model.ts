@@ -18,13 +18,14 @@ import { deviceKey } from "../../events/ids.ts";
 import type { Alert, Device, LedgerEntry, Rollup } from "../../events/schema.ts";
 import { type TopicNames, topicNames } from "../../events/topics.ts";
 import { expiryTime } from "../../stream/expiry.core.ts";
-import {
-  type EventLog,
-  EventLogError,
-  type StoredRecord,
-  type Tail,
-  type TailStatus,
+import type {
+  EventLog,
+  EventLogErrorCode,
+  StoredRecord,
+  Tail,
+  TailStatus,
 } from "../../stream/port.ts";
+import { isWaitedFor, retryPauseMs } from "../../stream/waiting.core.ts";
 import type { ReadModelSettings } from "../config.ts";
 import { alertPage, devicePage, type RollupQuery, rawPoints, rollupWindows } from "./answers.ts";
 import { Draft } from "./draft.ts";
@@ -241,7 +242,8 @@ export class StoredReadModel implements ReadModel {
   async #follow(log: EventLog, signal: AbortSignal): Promise<Tail> {
     const { events, status, rollups, devices, alerts, alertState, ledger } = this.#names;
     const topics = [events, status, rollups, devices, alerts, alertState, ledger];
-    for (let told = false; ; told = true) {
+    for (let attempt = 0; ; attempt++) {
+      let code: EventLogErrorCode;
       try {
         if (await this.#aheadOf(log, topics)) {
           this.#logger.warn({}, "the read model is of another log: filled again");
@@ -257,14 +259,14 @@ export class StoredReadModel implements ReadModel {
         if (!signal.aborted) this.#tail = tail;
         return tail;
       } catch (error) {
-        const waits =
-          error instanceof EventLogError &&
-          (error.code === "unreachable" || error.code === "unknown_topic");
-        if (!waits || signal.aborted) throw error;
+        if (!isWaitedFor(error) || signal.aborted) throw error;
+        code = error.code;
         if (this.#asked) this.#asked.lastError = error.message;
-        if (!told) this.#logger.info({ reason: error.message }, "the read model waits for the log");
+        if (attempt === 0) {
+          this.#logger.info({ reason: error.message }, "the read model waits for the log");
+        }
       }
-      await delay(RETRY_DELAY_MS, undefined, { signal });
+      await delay(retryPauseMs(code, attempt), undefined, { signal });
     }
   }
 
