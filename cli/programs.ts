@@ -16,7 +16,8 @@ function commonSettings(program: Program) {
     data_dir: Type.String({
       default: "./tidegate-data",
       minLength: 1,
-      description: "Where everything is kept: identity, buffer, embedded log, read model, copies of the processors' state.",
+      description:
+        "Where everything is kept: identity, buffer, embedded log, read model, copies of the processors' state.",
     }),
     namespace: Type.String({
       default: "telemetry",

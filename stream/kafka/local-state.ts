@@ -238,5 +238,8 @@ export class StoredStates implements LocalStates {
 
 /** Whether LevelDB complains of what is on the disk and not of the disk. */
 function damaged(error: Error & { code?: string }): boolean {
-  return error.code === "LEVEL_CORRUPTION" || /corrupt|missing files|checksum|no such file/i.test(error.message);
+  return (
+    error.code === "LEVEL_CORRUPTION" ||
+    /corrupt|missing files|checksum|no such file/i.test(error.message)
+  );
 }
