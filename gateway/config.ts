@@ -86,8 +86,23 @@ export const forwarderSettings = Type.Object(
     batch_bytes: Type.Integer({
       default: 512 * 1024,
       minimum: 1024,
-      description: "Most bytes of events in one batch; keep it below the broker's message limit.",
+      description:
+        "Most bytes of events in one batch; keep it below the broker's message limit. On a slow link batches are smaller by themselves.",
     }),
+    linger_ms: Type.Integer({
+      default: 0,
+      minimum: 0,
+      maximum: 60_000,
+      description:
+        "How long a reading may wait for others to be sent with it. 0 sends at once; more takes fewer bytes where little comes.",
+    }),
+    max_bytes_per_second: Type.Optional(
+      Type.Integer({
+        minimum: 100,
+        description:
+          "What forwarding may take of the link, bytes a second on the wire, over a few seconds. Without it: as much as there is.",
+      }),
+    ),
   },
   { additionalProperties: false, default: {} },
 );

@@ -125,6 +125,10 @@ export class Gateway {
             clock: watch,
             batchEvents: settings.forwarder.batch_events,
             batchBytes: settings.forwarder.batch_bytes,
+            lingerMs: settings.forwarder.linger_ms,
+            ...(settings.forwarder.max_bytes_per_second === undefined
+              ? {}
+              : { bytesPerSecond: settings.forwarder.max_bytes_per_second }),
             logger,
           })
         : undefined;

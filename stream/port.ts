@@ -98,7 +98,19 @@ export interface SinkSource {
   /** The batch after the last acknowledged one. Waits until there is one; rejects only when aborted. */
   next(signal: AbortSignal): Promise<FrozenBatch>;
   /** The batch is durable in the log. The sink asks for the next one only after this resolved. */
-  acknowledged(batch: FrozenBatch): Promise<void>;
+  acknowledged(batch: FrozenBatch, sent: Sent): Promise<void>;
+}
+
+/** What it took. */
+export interface Sent {
+  /** From the begin of the try that was acknowledged to the acknowledgement, ms. */
+  readonly ms: number;
+  readonly tries: number;
+}
+
+export interface SinkOptions {
+  /** About so many bytes go over the wire in a second, counted over a few of them; as many as it takes where undefined. */
+  readonly bytesPerSecond?: number;
 }
 
 export interface SinkStatus {
@@ -271,7 +283,7 @@ export interface EventLog {
   ranges(topic: string): Promise<readonly PartitionRange[]>;
   /** Appends to the partition of each record's key, in order, durably; on a retry a record may stand twice. */
   append(topic: string, records: readonly LogRecord[]): Promise<void>;
-  sink(source: SinkSource): Sink;
+  sink(source: SinkSource, options?: SinkOptions): Sink;
   process(topology: Topology): Processor;
   /**
    * Records of the topology's inputs that no commit of it covers yet, whoever runs it, and also where nobody does. A commit

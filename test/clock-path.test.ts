@@ -169,7 +169,7 @@ class Site {
       const batch = await this.#next();
       if (!batch) return;
       this.#arrive(batch);
-      await this.#source.acknowledged(batch);
+      await this.#source.acknowledged(batch, { ms: 1, tries: 1 });
     }
   }
 

@@ -2,12 +2,15 @@ import pino from "pino";
 import { describe, expect, test } from "vitest";
 import { parseEventId } from "../../events/ids.ts";
 import type { EventLog, FrozenBatch, Sink, SinkSource } from "../../stream/port.ts";
+import { systemTimers } from "../../time/timers.ts";
 import { EPOCH, event, STAMP } from "../buffer/conformance.ts";
 import { MemoryBuffer } from "../buffer/memory.ts";
-import { Forwarder, type ForwarderClock } from "./forwarder.ts";
+import { Forwarder, type ForwarderClock, type ForwarderOptions } from "./forwarder.ts";
 import type { Journal } from "./freeze.core.ts";
 
 const journal = { gateway: "gw-1", topic: "telemetry.events.v1" } as Journal;
+
+const QUICK = { ms: 1, tries: 1 };
 
 /** A log whose sink is driven by the test: it hands out the source. */
 function scriptedLog(): { log: EventLog; source: () => SinkSource } {
@@ -32,13 +35,17 @@ function scriptedLog(): { log: EventLog; source: () => SinkSource } {
   };
 }
 
-async function started(batchEvents = 1000, clock?: ForwarderClock) {
+async function started(
+  batchEvents = 1000,
+  clock?: ForwarderClock,
+  more: Partial<ForwarderOptions> = {},
+) {
   const buffer = new MemoryBuffer({ firstEpoch: EPOCH, capacityBytes: 1e6, stamp: () => STAMP });
   await buffer.start();
   const { log, source } = scriptedLog();
   const logger = pino({ level: "silent" });
   const given = clock ? { clock } : {};
-  const options = { buffer, log, journal, ...given, batchEvents, batchBytes: 1e6, logger };
+  const options = { buffer, log, journal, ...given, batchEvents, batchBytes: 1e6, logger, ...more };
   const forwarder = new Forwarder(options);
   await forwarder.start();
   return { buffer, forwarder, source: source(), signal: AbortSignal.timeout(10_000) };
@@ -53,7 +60,7 @@ describe("forwarder", () => {
     await buffer.append(["a", "b", "c"].map(event));
     const first = await source.next(signal);
     expect(sequences(first)).toEqual([1, 2]);
-    await source.acknowledged(first);
+    await source.acknowledged(first, QUICK);
     expect(buffer.stats().released).toBe(2);
     const second = await source.next(signal);
     expect(sequences(second)).toEqual([3, 4]);
@@ -90,14 +97,14 @@ describe("forwarder", () => {
 
   test("next waits for an event, and ends with its signal", async () => {
     const { buffer, source, signal } = await started();
-    await source.acknowledged(await source.next(signal));
+    await source.acknowledged(await source.next(signal), QUICK);
     const waiting = source.next(signal);
     await buffer.append([event("a")]);
     expect(sequences(await waiting)).toEqual([2]);
     const abort = new AbortController();
     const ended = source.next(abort.signal);
     abort.abort();
-    await source.acknowledged(await ended.catch(() => waiting));
+    await source.acknowledged(await ended.catch(() => waiting), QUICK);
     expect(buffer.stats().released).toBe(2);
   });
 
@@ -105,14 +112,14 @@ describe("forwarder", () => {
     const { buffer, source, signal } = await started();
     const batch = await source.next(signal);
     buffer.storage.failures.push("lost");
-    await source.acknowledged(batch);
+    await source.acknowledged(batch, QUICK);
     expect(buffer.stats().released).toBe(1);
   });
 
   test("an acknowledgement of another batch is a bug and is refused", async () => {
     const { source, signal } = await started();
     const batch = await source.next(signal);
-    await expect(source.acknowledged({ ...batch })).rejects.toThrow("not in flight");
+    await expect(source.acknowledged({ ...batch }, QUICK)).rejects.toThrow("not in flight");
   });
 
   test("while the time of this boot is awaited nothing of it goes, then all of it in order, with its time", async () => {
@@ -133,7 +140,7 @@ describe("forwarder", () => {
     expect(sequences(batch)).toEqual([1, 2, 3, 4]);
     expect(batch.records[1]?.headers.ce_time).toBe("2026-03-01T12:00:00.001Z");
     // Frozen is frozen: what is known later changes the next batch.
-    await source.acknowledged(batch);
+    await source.acknowledged(batch, QUICK);
     expect(buffer.stats().positions.released).toBe(4);
   });
 
@@ -151,6 +158,41 @@ describe("forwarder", () => {
     await clock.asked;
     abort.abort();
     await expect(next).rejects.toThrow();
+  });
+
+  test("begins with what any link takes, sends more as the link shows that it can, and less after trouble", async () => {
+    const { buffer, source, signal } = await started(10_000);
+    const size = 1024;
+    const large = () => ({ ...event("x"), value: Buffer.alloc(size) });
+    await buffer.append(Array.from({ length: 400 }, large));
+    const lengths: number[] = [];
+    for (const tries of [1, 1, 3, 1]) {
+      const batch = await source.next(signal);
+      lengths.push(batch.records.length);
+      await source.acknowledged(batch, { ms: 10, tries });
+    }
+    // Each was read while the one before was on its way, so what the link shows counts one batch later.
+    expect(lengths).toEqual([32, 32, 64, 128]);
+    expect((await source.next(signal)).records).toHaveLength(64);
+  });
+
+  test("waits a little for company where it is told to, and not where a batch is full", async () => {
+    const waits: number[] = [];
+    const timers = {
+      ...systemTimers,
+      setTimeout: (work: () => void, ms: number) => {
+        waits.push(ms);
+        return systemTimers.setTimeout(work, 0);
+      },
+    };
+    const { buffer, source, signal } = await started(3, undefined, { lingerMs: 5000, timers });
+    await buffer.append(["a", "b"].map(event));
+    expect(sequences(await source.next(signal))).toEqual([1, 2, 3]);
+    expect(waits).toEqual([]);
+    await source.acknowledged(await source.next(signal), QUICK);
+    await buffer.append(["c"].map(event));
+    expect(sequences(await source.next(signal))).toEqual([4]);
+    expect(waits).toEqual([5000]);
   });
 });
 

@@ -9,9 +9,22 @@
  * order of the journal is sacred. The clock bounds that wait.
  */
 import type { Logger } from "pino";
-import type { EventLog, FrozenBatch, Sink, SinkSource, SinkStatus } from "../../stream/port.ts";
+import type {
+  EventLog,
+  FrozenBatch,
+  Sent,
+  Sink,
+  SinkSource,
+  SinkStatus,
+} from "../../stream/port.ts";
 import { pause, systemTimers, type Timers } from "../../time/timers.ts";
-import { BufferError, type BufferedEvent, type DurableBuffer } from "../buffer/port.ts";
+import {
+  BufferError,
+  type BufferedEvent,
+  type DurableBuffer,
+  type ReadLimit,
+} from "../buffer/port.ts";
+import { FIRST_BYTES, nextBatchBytes } from "./batch-size.core.ts";
 import { freeze, type Journal, type Offsets, sendable } from "./freeze.core.ts";
 
 /** What the forwarder asks of the gateway's clock. */
@@ -31,8 +44,12 @@ export interface ForwarderOptions {
   readonly clock?: ForwarderClock;
   /** Most events in one batch. */
   readonly batchEvents: number;
-  /** Most bytes of values in one batch; Kafka's default limit for a batch is 1 MiB with headers. */
+  /** Most bytes of values in one batch; Kafka's default limit for a batch is 1 MiB with headers. Smaller on a slow link. */
   readonly batchBytes: number;
+  /** How long what does not fill a batch may wait for more, ms; default 0. */
+  readonly lingerMs?: number;
+  /** Default: as many as it takes. */
+  readonly bytesPerSecond?: number;
   /** Default: the machine's. */
   readonly timers?: Timers;
   readonly logger: Logger;
@@ -53,7 +70,11 @@ export class Forwarder implements SinkSource {
   readonly #timers: Timers;
   readonly #stopped = new AbortController();
   #sink: Sink | undefined;
-  #sending: { readonly batch: FrozenBatch; readonly upTo: number } | undefined;
+  #sending:
+    | { readonly batch: FrozenBatch; readonly upTo: number; readonly bytes: number }
+    | undefined;
+  /** What a batch may hold now: what the link has shown that it takes. */
+  #size: number;
 
   #ahead:
     | {
@@ -64,12 +85,14 @@ export class Forwarder implements SinkSource {
 
   constructor(options: ForwarderOptions) {
     this.#options = options;
+    this.#size = Math.min(FIRST_BYTES, options.batchBytes);
     this.#timers = options.timers ?? systemTimers;
   }
 
   async start(): Promise<void> {
     if (this.#sink) return;
-    this.#sink = this.#options.log.sink(this);
+    const { log, bytesPerSecond } = this.#options;
+    this.#sink = log.sink(this, bytesPerSecond === undefined ? {} : { bytesPerSecond });
     await this.#sink.start();
   }
 
@@ -85,7 +108,7 @@ export class Forwarder implements SinkSource {
   }
 
   async next(signal: AbortSignal): Promise<FrozenBatch> {
-    const { buffer, journal, clock = NO_CLOCK, batchEvents, batchBytes } = this.#options;
+    const { buffer, journal, clock = NO_CLOCK, batchEvents, lingerMs = 0 } = this.#options;
     for (;;) {
       const events = await this.#whileBufferRecovers(signal, async () => {
         const { released } = buffer.stats().positions;
@@ -93,17 +116,20 @@ export class Forwarder implements SinkSource {
         this.#ahead = undefined;
         if (ahead && ahead.length > 0) return ahead;
         await buffer.waitBeyond(released, signal);
-        return await buffer.read(released, { events: batchEvents, bytes: batchBytes });
+        const { waiting, bytes } = buffer.stats();
+        const full = waiting >= batchEvents || bytes >= this.#size;
+        if (lingerMs > 0 && !full) await pause(this.#timers, lingerMs, signal);
+        return await buffer.read(released, this.#limit());
       });
       const held = clock.holding() ? clock.boot : undefined;
       const sent = events.slice(0, sendable(events, held));
       const last = sent.at(-1);
       if (last) {
         const batch = freeze(journal, sent, clock);
-        this.#sending = { batch, upTo: last.position };
+        const bytes = sent.reduce((sum, { value }) => sum + value.length, 0);
+        this.#sending = { batch, upTo: last.position, bytes };
         // What comes next is read while the log takes this one; a read that fails is tried again in its turn.
-        const limit = { events: batchEvents, bytes: batchBytes };
-        const next = buffer.read(last.position, limit).catch(() => undefined);
+        const next = buffer.read(last.position, this.#limit()).catch(() => undefined);
         this.#ahead = { after: last.position, events: next };
         return batch;
       }
@@ -113,13 +139,19 @@ export class Forwarder implements SinkSource {
     }
   }
 
-  async acknowledged(batch: FrozenBatch): Promise<void> {
+  #limit(): ReadLimit {
+    return { events: this.#options.batchEvents, bytes: this.#size };
+  }
+
+  async acknowledged(batch: FrozenBatch, { ms, tries }: Sent): Promise<void> {
     const sending = this.#sending;
     if (sending?.batch !== batch) throw new Error("a batch was acknowledged that is not in flight");
     await this.#whileBufferRecovers(this.#stopped.signal, () =>
       this.#options.buffer.release(sending.upTo),
     );
     this.#sending = undefined;
+    const { bytes } = sending;
+    this.#size = nextBatchBytes(this.#size, { bytes, ms, tries }, this.#options.batchBytes);
   }
 
   async #whileBufferRecovers<T>(signal: AbortSignal, attempt: () => Promise<T>): Promise<T> {

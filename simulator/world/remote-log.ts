@@ -117,8 +117,11 @@ class RemoteSink implements Sink {
       this.#state = "idle";
       const batch = await this.#source.next(signal);
       this.#number += 1;
+      const { timers } = this.#options;
+      const [begun, retries] = [timers.now(), this.#retries];
       await this.#send(batch);
-      await this.#source.acknowledged(batch);
+      const tries = 1 + this.#retries - retries;
+      await this.#source.acknowledged(batch, { ms: timers.now() - begun, tries });
       this.#recordsSent += batch.records.length;
     }
   }

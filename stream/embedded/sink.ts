@@ -10,7 +10,7 @@ import assert from "node:assert/strict";
 import { decodeCbor, encodeCbor } from "../../events/codec.ts";
 import { type Epoch, parseEventId } from "../../events/ids.ts";
 import { partitionOf } from "../partitioner.ts";
-import type { FrozenBatch, LogRecord, Sink, SinkSource, SinkStatus } from "../port.ts";
+import type { FrozenBatch, LogRecord, Sent, Sink, SinkSource, SinkStatus } from "../port.ts";
 import { EventLogError } from "../port.ts";
 import { seal, unseal } from "../seal.ts";
 import { pause, pauseMs } from "./backoff.ts";
@@ -96,25 +96,30 @@ export class EmbeddedSink implements Sink {
 
   async #drain(run: Run): Promise<void> {
     const { signal } = run.stopping;
+    const { timers, random } = this.#store.settings;
     while (!signal.aborted) {
       this.#state = "idle";
       let batch: FrozenBatch | undefined;
       let sent = false;
+      let ms = 0;
       for (let attempt = 1; ; attempt++) {
         try {
           batch ??= await this.#source.next(signal);
           this.#state = "sending";
-          if (!sent) await this.#send(batch);
+          const begun = timers.now();
+          if (!sent) {
+            await this.#send(batch);
+            ms = timers.now() - begun;
+          }
           sent = true;
           if (run.abandoned) return;
-          await this.#acknowledge(batch);
+          await this.#acknowledge(batch, { ms, tries: attempt });
           break;
         } catch (error) {
           if (signal.aborted) return;
           this.#state = "waiting";
           this.#lastError = (error as Error).message;
           this.#retries++;
-          const { timers, random } = this.#store.settings;
           await pause(timers, pauseMs(attempt, random()), signal);
           if (signal.aborted) return;
         }
@@ -123,8 +128,8 @@ export class EmbeddedSink implements Sink {
   }
 
   /** The moment of acknowledgement: the batch and the journal's new end are on disk, in one commit. */
-  async #acknowledge(batch: FrozenBatch): Promise<void> {
-    await this.#source.acknowledged(batch);
+  async #acknowledge(batch: FrozenBatch, sent: Sent): Promise<void> {
+    await this.#source.acknowledged(batch, sent);
     this.#lastError = undefined;
     this.#lastAcknowledged = this.#store.settings.now();
   }

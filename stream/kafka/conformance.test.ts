@@ -32,7 +32,7 @@ describe.skipIf(!canRun)("on Kafka", () => {
             limits: {
               ...(options?.commitRecords ? { commitRecords: options.commitRecords } : {}),
               sessionTimeoutMs: 6000,
-              callDeadlineMs: 2000,
+              callDeadlineMs: 5000,
               longestPauseMs: 500,
               unknownTopicMs: 200,
             },

@@ -7,9 +7,10 @@
  * acknowledged, and whoever gives it up gives up the producer id with it.
  */
 import assert from "node:assert/strict";
-import { EventLogError } from "../port.ts";
+import { EventLogError, type Sent } from "../port.ts";
 import { faultOf } from "./faults.ts";
 import type { KafkaSettings } from "./options.ts";
+import type { Pace } from "./pace.ts";
 import { type BatchRecord, NO_TIME, packRecords, sealBatch, sendingTime } from "./record-batch.ts";
 import { produceRequest } from "./requests.ts";
 import type { KafkaSession } from "./session.ts";
@@ -33,23 +34,30 @@ export class IdempotentProducer {
   readonly #session: KafkaSession;
   #identity: { readonly producerId: bigint; readonly producerEpoch: number } | undefined;
   readonly #sequences = new Map<string, number>();
+  readonly #pace: Pace | undefined;
   #busy = false;
 
-  constructor(settings: KafkaSettings, session: KafkaSession) {
+  /** @param pace what is sent, again too, is kept to it */
+  constructor(settings: KafkaSettings, session: KafkaSession, pace?: Pace) {
     this.#settings = settings;
     this.#session = session;
+    this.#pace = pace;
   }
 
-  /** Resolves when all in-sync replicas have the batch. One at a time. @throws what `onFailure` throws */
+  /**
+   * Resolves when all in-sync replicas have the batch. One at a time.
+   * @returns what it took, waits for the pace left out
+   * @throws what `onFailure` throws
+   */
   async send(
     destination: Destination,
     records: readonly BatchRecord[],
     onFailure: OnFailure,
-  ): Promise<void> {
+  ): Promise<Sent> {
     assert(!this.#busy, "one batch in flight at a time");
-    if (records.length === 0) return;
+    if (records.length === 0) return { ms: 0, tries: 1 };
     this.#busy = true;
-    const { limits, now } = this.#settings;
+    const { limits, now, moment } = this.#settings;
     const packed = packRecords(records, limits.compressFromBytes);
     const { topic } = destination;
     // Fixed at the first try: partitions added meanwhile must not send the same batch to another one.
@@ -57,7 +65,9 @@ export class IdempotentProducer {
     // A broker that takes no time as far from its own as ours gets none.
     let timed = true;
     try {
-      for (;;) {
+      for (let tries = 1; ; tries++) {
+        await this.#pace?.take(packed.bytes.length);
+        const begun = moment();
         try {
           await this.#session.use([topic], async (connection) => {
             partition ??= destination.partition(connection.partitionCount(topic));
@@ -73,14 +83,14 @@ export class IdempotentProducer {
             await connection.send(leader, produceRequest([entry], null, limits.requestTimeoutMs));
             this.#sequences.set(key, nextSequence(sequence, records.length));
           });
-          return;
+          return { ms: moment() - begun, tries };
         } catch (error) {
           const fault = faultOf(error);
           if (fault.reaction === "done" && partition !== undefined) {
             const key = `${topic}/${partition}`;
             const sequence = this.#sequences.get(key) ?? 0;
             this.#sequences.set(key, nextSequence(sequence, records.length));
-            return;
+            return { ms: moment() - begun, tries };
           }
           if (["renew", "fenced"].includes(fault.reaction)) this.#forget();
           if (fault.reaction === "untimed" && timed) {
@@ -112,15 +122,15 @@ async function identify(broker: {
   return { producerId: BigInt(producerId), producerEpoch };
 }
 
-/** A batch that is refused as too large goes in halves, in order; one record alone cannot. */
+/** A batch that is refused as too large goes in halves, in order; one record alone cannot. @returns what all of it took */
 export async function sendInParts(
   producer: IdempotentProducer,
   destination: Destination,
   records: readonly BatchRecord[],
   onFailure: OnFailure,
-): Promise<void> {
+): Promise<Sent> {
   try {
-    await producer.send(destination, records, async (error) => {
+    return await producer.send(destination, records, async (error) => {
       if (faultOf(error).reaction === "split") throw error;
       await onFailure(error);
     });
@@ -134,7 +144,8 @@ export async function sendInParts(
       );
     }
     const half = Math.ceil(records.length / 2);
-    await sendInParts(producer, destination, records.slice(0, half), onFailure);
-    await sendInParts(producer, destination, records.slice(half), onFailure);
+    const one = await sendInParts(producer, destination, records.slice(0, half), onFailure);
+    const other = await sendInParts(producer, destination, records.slice(half), onFailure);
+    return { ms: one.ms + other.ms, tries: Math.max(one.tries, other.tries) };
   }
 }

@@ -14,6 +14,7 @@ import {
   type PartitionRange,
   type Processor,
   type Sink,
+  type SinkOptions,
   type SinkSource,
   type StoredRecord,
   type Tail,
@@ -123,8 +124,8 @@ export class KafkaEventLog implements EventLog {
     }
   }
 
-  sink(source: SinkSource): Sink {
-    return this.#keep(new KafkaSink(this.#settings, source));
+  sink(source: SinkSource, options?: SinkOptions): Sink {
+    return this.#keep(new KafkaSink(this.#settings, source, options));
   }
 
   process(topology: Topology): Processor {

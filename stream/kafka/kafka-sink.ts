@@ -4,9 +4,10 @@
  */
 
 import { partitionOf } from "../partitioner.ts";
-import type { FrozenBatch, Sink, SinkSource, SinkStatus } from "../port.ts";
+import type { FrozenBatch, Sent, Sink, SinkOptions, SinkSource, SinkStatus } from "../port.ts";
 import { IdempotentProducer, sendInParts } from "./idempotent-producer.ts";
 import type { KafkaSettings } from "./options.ts";
+import { Pace } from "./pace.ts";
 import { closedError, Outage, orAborted } from "./retry.ts";
 import { KafkaSession } from "./session.ts";
 
@@ -16,6 +17,7 @@ const STOP_DEADLINE_MS = 5000;
 export class KafkaSink implements Sink {
   readonly #settings: KafkaSettings;
   readonly #source: SinkSource;
+  readonly #options: SinkOptions;
   readonly #outage: Outage;
   #state: SinkStatus["state"] = "stopped";
   #recordsSent = 0;
@@ -23,7 +25,8 @@ export class KafkaSink implements Sink {
   #lastAcknowledged: number | undefined;
   #running: { soft: AbortController; hard: AbortController; ended: Promise<void> } | undefined;
 
-  constructor(settings: KafkaSettings, source: SinkSource) {
+  constructor(settings: KafkaSettings, source: SinkSource, options: SinkOptions = {}) {
+    this.#options = options;
     this.#settings = settings;
     this.#source = source;
     this.#outage = new Outage(settings, "sending");
@@ -61,7 +64,10 @@ export class KafkaSink implements Sink {
 
   async #run(soft: AbortSignal, hard: AbortSignal): Promise<void> {
     const session = new KafkaSession(this.#settings);
-    const producer = new IdempotentProducer(this.#settings, session);
+    const { bytesPerSecond } = this.#options;
+    const { moment } = this.#settings;
+    const pace = bytesPerSecond === undefined ? undefined : new Pace(bytesPerSecond, moment, hard);
+    const producer = new IdempotentProducer(this.#settings, session, pace);
     const onFailure = async (error: unknown) => {
       if (hard.aborted) throw closedError("send");
       this.#state = "waiting";
@@ -93,20 +99,22 @@ export class KafkaSink implements Sink {
   ): Promise<void> {
     const { topic, key, records } = batch;
     const destination = { topic, partition: (count: number) => partitionOf(key, count) };
-    for (let sent = false; !sent; ) {
+    const before = this.#retries;
+    let sent: Sent | undefined;
+    while (!sent) {
       try {
-        await sendInParts(producer, destination, records, onFailure);
-        sent = true;
+        sent = await sendInParts(producer, destination, records, onFailure);
       } catch (error) {
         await onFailure(error);
       }
     }
+    sent = { ...sent, tries: 1 + this.#retries - before };
     // Durable from here on. A source that cannot take note of it is asked until it can: to go on with another batch
     // would be to forget this one.
     for (let noted = false; !noted; ) {
       try {
         // Past the deadline of stop() the source is left to itself: it will hand the batch in again.
-        await orAborted(this.#source.acknowledged(batch), hard);
+        await orAborted(this.#source.acknowledged(batch, sent), hard);
         noted = true;
       } catch (error) {
         await onFailure(error);
