@@ -3,7 +3,7 @@
  *
  * A chapter holds the positions behind `after`, and `sequence = position - base`. Both are the same where the buffer saw
  * the epoch begin. Chapters are never changed, only added; those whose events are all released are forgotten when a new
- * one is added.
+ * one is added, but for the last few.
  */
 import assert from "node:assert";
 import type { Epoch } from "../../events/ids.ts";
@@ -51,16 +51,22 @@ export function seedOf(chapter: Chapter): number {
   return seed;
 }
 
-/** With a new epoch behind the position, without those that end at or below what is released. */
+/**
+ * Chapters before a new one that stay although all is released: the mark beside the store may still name one of them, when the
+ * power goes before it is written, at this start and some more.
+ */
+const KEPT = 8;
+
+/** With a new epoch behind the position, without those long past that end at or below what is released. */
 export function withChapter(
   chapters: Chapters,
   epoch: Epoch,
   base: number,
   released: number,
 ): Chapters {
-  const kept = chapters.filter((chapter) => {
+  const kept = chapters.filter((chapter, at) => {
     const end = endOf(chapters, chapter);
-    return Math.min(end, base) > released;
+    return at >= chapters.length - KEPT || Math.min(end, base) > released;
   });
   return [...kept, { epoch, base, after: base, format: 2 }];
 }

@@ -367,6 +367,32 @@ describe("damage to the files of a buffer", () => {
     expect(existsSync(join(root, "buffer.secured.earlier"))).toBe(false);
   });
 
+  test("[DAMAGE-8] a power cut behind the new epoch, before the mark knows of it: what was released is not lost", async () => {
+    const root = directory();
+    const mark = join(root, "buffer.mark");
+    const first = bufferIn(root, true);
+    await first.start();
+    const { to } = await first.append([event("a"), event("b"), event("c")]);
+    const behind = await readFile(mark);
+    await first.release(to);
+    await first.stop();
+    // Another file, and so a copy; and what a start had written last when the power went was the store.
+    await rm(mark);
+    for (let start = 0; start < 3; start += 1) {
+      await writeFile(mark, behind);
+      const buffer = bufferIn(root);
+      await buffer.start();
+      await buffer.stop();
+    }
+    const events = await (await opened(root)).read(0, ALL);
+    expect(events.map(({ type }) => type)).toEqual(Array(3).fill("tidegate.epoch"));
+    const beginnings = events.map(({ value }) => decodeEvent("tidegate.epoch", value));
+    expect(beginnings[0]).toMatchObject({ reason: "restored", previous: { highest: to } });
+    for (const at of [0, 1]) {
+      expect(beginnings[at + 1]?.previous).toEqual({ epoch: events[at]?.epoch, highest: 1 });
+    }
+  });
+
   test("[DAMAGE-3] a record of the log whose type was damaged hides no group", async () => {
     const { root, acknowledged } = await used();
     const log = fileOf(root, "log");
