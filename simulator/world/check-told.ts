@@ -46,7 +46,10 @@ export function goneCounts(world: World): ReadonlyMap<string, number> {
   );
 }
 
-function taken(harms: readonly Harm[], which: "lost" | "gone"): ReadonlyMap<string, Ranges> {
+function taken(
+  harms: readonly Harm[],
+  which: "lost" | "due" | "gone",
+): ReadonlyMap<string, Ranges> {
   const found = new Map<string, Ranges>();
   for (const harm of harms) {
     for (const [epoch, ranges] of harm[which]) {
@@ -87,7 +90,7 @@ function lostProblems(
       problems.push(`${epoch}: declared lost by damage, and it was not: ${intact.join("; ")}`);
     }
   }
-  for (const [epoch, ranges] of lost) {
+  for (const [epoch, ranges] of taken(harms, "due")) {
     const known = [there, declared, gone].flatMap((some) => some.get(epoch) ?? []);
     const silent = rangesWithout(ranges, known);
     if (silent.length > 0) {

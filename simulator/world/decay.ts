@@ -37,6 +37,8 @@ export interface Harm {
   readonly off: boolean;
   /** What a salvage may declare lost: it is not there any more, and the mark says that it was. */
   readonly lost: Sequences;
+  /** What of that must be declared: what stood behind the mark and the last of all need not be. */
+  readonly due: Sequences;
   /** What nobody is left to tell of. */
   readonly gone: Sequences;
   /** A start must not take the store as it is. */
@@ -81,14 +83,23 @@ export function decay(
   const before = held(buffer);
   const known = mark.chapters.length > chapters.length ? mark.chapters : chapters;
   const none: Sequences = new Map();
-  const harm = (lost: Iterable<Range>, gone: Iterable<Range>, detectable: boolean): Harm => ({
+  const harm = (
+    lost: readonly Range[],
+    gone: readonly Range[],
+    detectable: boolean,
+    due = lost,
+  ): Harm => ({
     ...{ kind, ...now, detectable },
     lost: sequencesOf(known, lost),
+    due: sequencesOf(known, due),
     gone: sequencesOf(known, gone),
   });
   if (kind === "record damaged") {
     const lost = damageRecord(buffer, chance);
-    return lost && harm([lost], [], true);
+    if (!lost) return undefined;
+    // Under a gateway that runs, what is told of it meanwhile is asked for elsewhere.
+    const open = !now.off || (lost[1] > mark.accepted && lost[1] === before.at(-1)?.[1]);
+    return harm([lost], [], true, open || lost[1] <= buffer.released ? [] : [lost]);
   }
   if (kind === "tail lost") {
     const count = chance.whole(1, Math.min(TAIL, buffer.undo.length));
@@ -107,7 +118,7 @@ export function decay(
   }
   if (kind === "mark lost") {
     buffer.mark = undefined;
-    return { kind, ...now, lost: none, gone: none, detectable: true };
+    return { kind, ...now, lost: none, due: none, gone: none, detectable: true };
   }
   if (kind === "disk lost") {
     Object.assign(buffer, memoryDisk());
@@ -122,7 +133,7 @@ export function decay(
   );
   Object.assign(buffer, copyOf(copy).buffer);
   disk.known = copy.known;
-  return { kind, ...now, lost: none, gone: new Map(gone), detectable: true };
+  return { kind, ...now, lost: none, due: none, gone: new Map(gone), detectable: true };
 }
 
 /** @returns the positions that the record stood for */
