@@ -97,7 +97,8 @@ export async function checkWorld(world: World): Promise<RunOutcome> {
   );
 
   const twice = [...audit.gateways]
-    .filter(([gateway]) => !restored(world).has(gateway))
+    // One whose disk lost its cursor sends what it has of earlier epochs again, of which the log knows the last alone.
+    .filter(([gateway]) => !decayed(world).has(gateway))
     .flatMap(([, epochs]) => epochs)
     .reduce((sum, one) => sum + one.duplicates, 0);
   if (twice > 0 && world.scenario.site.duplicates === "once") {
