@@ -25,6 +25,10 @@ describe("a fleet in a test's hands", () => {
     expect((firing?.at ?? 0) - (firing?.beganAt ?? 0)).toBeGreaterThanOrEqual(2 * 60_000);
     site.set("freezer-2", "temperature", undefined);
     site.gatewayFault("store", "powerCut", "1m");
+    await site.advance("2m");
+    site.gatewayFault("store", "killed", "10s");
+    await site.advance("1m");
+    site.gatewayFault("store", "restarted", "10s");
     const run = await site.finish();
     expect(run.problems).toEqual([]);
     expect(run.alerts.map(({ state }) => state)).toEqual(["pending", "firing", "resolved"]);

@@ -59,6 +59,8 @@ export const GATEWAY_FAULTS = {
   linkDown: "link down",
   halfOpen: "half open",
   powerCut: "gateway power cut",
+  killed: "gateway killed",
+  restarted: "gateway restarted",
   writeErrors: "buffer write errors",
   diskFull: "disk full",
 } as const satisfies Readonly<Record<string, FaultKind>>;

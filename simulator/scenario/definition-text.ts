@@ -115,7 +115,8 @@ function words(key: string, node: Node): string {
   const told = usual === undefined || Array.isArray(usual) || said.includes("default");
   const more = [
     quantity !== undefined && `A ${kind}`,
-    !told && `default ${usual === "never" ? "never" : `\`${String(usual)}\``}`,
+    !told &&
+      `${quantity === undefined ? "Default" : "default"} ${usual === "never" ? "never" : `\`${String(usual)}\``}`,
   ].filter((part) => typeof part === "string");
   const text = `${said.charAt(0).toUpperCase()}${said.slice(1).replace(/\.?$/, ".")}`;
   const end = more.length === 0 ? "" : ` (${more.join(", ")}.)`;

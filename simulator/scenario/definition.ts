@@ -14,9 +14,9 @@ export interface FleetDefinition {
   readonly start?: string;
   /** How long devices measure; what they have is sent to the end. (A duration, default `1h`.) */
   readonly duration?: string;
-  /** All chance comes from it: the same seed is the same run. (default `1`.) */
+  /** All chance comes from it: the same seed is the same run. (Default `1`.) */
   readonly seed?: number;
-  /** Each reading has a metric `n`, its number, so that two of a sensor that stands still are told apart. (default `true`.) */
+  /** Each reading has a metric `n`, its number, so that two of a sensor that stands still are told apart. (Default `true`.) */
   readonly numbered?: boolean;
   /** Alert rules, or the path of a rules file, from the working directory. */
   readonly rules?: readonly RuleDefinition[] | string;
@@ -54,16 +54,20 @@ export interface RuleDefinition {
 export interface GatewayDefinition {
   /** Its id. Where there are several, `-1`, `-2` and so on is added. */
   readonly name: string;
-  /** How many like this one. (default `1`.) */
+  /** How many like this one. (Default `1`.) */
   readonly count?: number;
-  /** All of them were made from one card and have one id. Their devices are still called after `name-1`, `name-2`. (default `false`.) */
+  /** All of them were made from one card and have one id. Their devices are still called after `name-1`, `name-2`. (Default `false`.) */
   readonly cloned?: boolean;
   /** From the gateway to the log. Requests and answers each take their own way. */
   readonly link?: LinkDefinition;
   /** The gateway's wall clock. */
   readonly clock?: ClockDefinition;
-  /** It has no power. (default never.) */
+  /** It has no power. (Default never.) */
   readonly power?: Stretches;
+  /** Its program is killed, and started again after so long; the machine stays up. (Default never.) */
+  readonly kills?: Stretches;
+  /** Its program is stopped in order, and started again after so long. (Default never.) */
+  readonly restarts?: Stretches;
   /** Where readings wait until the log has them, and what happens to its disk. */
   readonly buffer?: BufferDefinition;
   /** Its devices, in groups that are alike. */
@@ -80,9 +84,9 @@ export interface LinkDefinition {
   readonly loss?: string | number;
   /** Chance that it comes twice. (A share, default `0%`.) */
   readonly duplicates?: string | number;
-  /** Nothing gets through, either way. (default never.) */
+  /** Nothing gets through, either way. (Default never.) */
   readonly down?: Stretches;
-  /** Requests arrive, answers do not. (default never.) */
+  /** Requests arrive, answers do not. (Default never.) */
   readonly half_open?: Stretches;
 }
 
@@ -108,14 +112,26 @@ export interface ClockJump {
 export interface BufferDefinition {
   /** What may wait for the log. The product's own default. (A size.) */
   readonly capacity?: string;
-  /** At the cap: the oldest give way and are declared lost, or nothing more is acknowledged. (default `drop-oldest`.) */
+  /** At the cap: the oldest give way and are declared lost, or nothing more is acknowledged. (Default `drop-oldest`.) */
   readonly policy?: "drop-oldest" | "refuse";
   /** How long readings gather before they are written together. The product's own default. (A duration.) */
   readonly commit_window?: string;
-  /** Writes fail, as with a dying card (EIO). (default never.) */
+  /** Writes fail, as with a dying card (EIO). (Default never.) */
   readonly write_errors?: Stretches;
-  /** Nothing can be written. (default never.) */
+  /** Nothing can be written. (Default never.) */
   readonly disk_full?: Stretches;
+  /** One bit of a record is another. As all below: while the machine is off, for so long; this one half of the time while it runs. (Default never.) */
+  readonly record_damaged?: Stretches;
+  /** The newest writes are gone: the store is as it was some moments ago. (Default never.) */
+  readonly tail_lost?: Stretches;
+  /** The store is gone, the high-water mark beside it is not. (Default never.) */
+  readonly store_lost?: Stretches;
+  /** The high-water mark is gone, the store is not. (Default never.) */
+  readonly mark_lost?: Stretches;
+  /** The whole data directory is put back as it was so long ago. (Default never.) */
+  readonly old_copy?: Stretches;
+  /** The whole data directory is gone: the gateway begins anew under its name. (Default never.) */
+  readonly disk_lost?: Stretches;
 }
 
 /** A device, or several that are alike. */
@@ -126,17 +142,17 @@ export interface DeviceDefinition {
   readonly metrics?: Readonly<Record<string, MetricDefinition | MetricFunction>>;
   /** Without it the kind. A number is added where there are several (or no name was given), and the gateway's name in front where there are several gateways: `truck-1-freezer-3`. With `{n}` and `{gateway}` in it, it is as you write it. */
   readonly name?: string;
-  /** How many of them hang on each gateway of the group. (default `1`.) */
+  /** How many of them hang on each gateway of the group. (Default `1`.) */
   readonly count?: number;
   /** From one reading to the next. (A duration, default `10s`.) */
   readonly every?: string;
   /** The first reading, from the beginning of the run. Without it each device has its own, within `every`. (A duration.) */
   readonly phase?: string;
-  /** QoS of its messages. At 0 nothing is acknowledged, so nothing is promised. (default `1`.) */
+  /** QoS of its messages. At 0 nothing is acknowledged, so nothing is promised. (Default `1`.) */
   readonly qos?: 0 | 1 | 2;
-  /** Whether the gateway keeps its session, and so can tell what is sent again from what is new. (default `true`.) */
+  /** Whether the gateway keeps its session, and so can tell what is sent again from what is new. (Default `true`.) */
   readonly persistent?: boolean;
-  /** Time in its payloads: its own, none, or one that is off by `clock_off`. (default `device`.) */
+  /** Time in its payloads: its own, none, or one that is off by `clock_off`. (Default `device`.) */
   readonly time?: "device" | "none" | "wrong";
   /** How far its clock is off; needs `time: wrong`. (A duration, may be negative, default `0s`.) */
   readonly clock_off?: string;
@@ -148,25 +164,25 @@ export interface DeviceDefinition {
   readonly sleep?: string;
   /** Its connection breaks so often, on average; `0s` never. (A duration, default `0s`.) */
   readonly reconnect_every?: string;
-  /** Readings that it keeps while it cannot send; beyond it the oldest are given up. 1000 take some 100 KB of flash. (default `1000`.) */
+  /** Readings that it keeps while it cannot send; beyond it the oldest are given up. 1000 take some 100 KB of flash. (Default `1000`.) */
   readonly max_queued?: number;
-  /** Messages unacknowledged at once. Small firmware has 1, libraries 10 to 20. (default `10`.) */
+  /** Messages unacknowledged at once. Small firmware has 1, libraries 10 to 20. (Default `10`.) */
   readonly window?: number;
   /** It breaks its connection where no acknowledgement came for so long; `0s` never. (A duration, default `0s`.) */
   readonly ack_timeout?: string;
-  /** Its packet ids go from 1 to this and round. Small firmware has few, or always the same. (default `65535`.) */
+  /** Its packet ids go from 1 to this and round. Small firmware has few, or always the same. (Default `65535`.) */
   readonly packet_ids?: number;
-  /** It has no network: its connection breaks and none can be made, but it measures on. (default never.) */
+  /** It has no network: its connection breaks and none can be made, but it measures on. (Default never.) */
   readonly offline?: Stretches;
-  /** It measures nothing and sends nothing. (default never.) */
+  /** It measures nothing and sends nothing. (Default never.) */
   readonly silent?: Stretches;
 }
 
 /** What a sensor says: parts added up, then the sensor and its faults. */
 export interface MetricDefinition {
-  /** The same always. (default `0`.) */
+  /** The same always. (Default `0`.) */
   readonly constant?: number;
-  /** Each device has its own offset, up to so much above or below. (default `0`.) */
+  /** Each device has its own offset, up to so much above or below. (Default `0`.) */
   readonly spread?: number;
   /** A sine over the day. */
   readonly daily?: {
@@ -225,7 +241,7 @@ export interface MetricDefinition {
     /** How long it stays. (A duration.) */
     readonly hold: string;
   };
-  /** Standard deviation of normal noise, a new value each second. (default `0`.) */
+  /** Standard deviation of normal noise, a new value each second. (Default `0`.) */
   readonly noise?: number;
   /** Makes it true or false: true for a while, now and then (a door that is opened). */
   readonly on?: {
@@ -249,7 +265,7 @@ export interface MetricDefinition {
   readonly min?: number;
   /** The sensor shows nothing above it. */
   readonly max?: number;
-  /** It rounds to so many. (default `2`.) */
+  /** It rounds to so many. (Default `2`.) */
   readonly decimals?: number;
   /** Fault: the value freezes for a while at what it was. */
   readonly stuck?: {
@@ -280,15 +296,17 @@ export interface MetricDefinition {
 
 /** What has the log and the processors. */
 export interface SiteDefinition {
-  /** The log does not answer. (default never.) */
+  /** The log does not answer. (Default never.) */
   readonly log_away?: Stretches;
-  /** The machine with the log and the processors has no power. (default never.) */
+  /** The machine with the log and the processors has no power. (Default never.) */
   readonly power?: Stretches;
-  /** A processor is killed and goes on elsewhere, from what was committed. (default never.) */
+  /** The program of log and processors is killed, and started again after so long. (Default never.) */
   readonly processor_kills?: Stretches;
-  /** Writes of the log fail. (default never.) */
+  /** The processors are stopped in order and go on elsewhere, from what was committed. (Default never.) */
+  readonly processor_moves?: Stretches;
+  /** Writes of the log fail. (Default never.) */
   readonly write_errors?: Stretches;
-  /** What a restarted gateway sends again: the log drops it, as the embedded one does, or it stands there twice, as it may on Kafka. (default `once`.) */
+  /** What a restarted gateway sends again: the log drops it, as the embedded one does, or it stands there twice, as it may on Kafka. (Default `once`.) */
   readonly duplicates?: "once" | "twice";
 }
 
@@ -298,9 +316,9 @@ export interface EventDefinition {
   readonly at: string;
   /** How long; without it to the end. (A duration.) */
   readonly for?: string;
-  /** Which devices; `*` stands for any characters. (default `*`.) */
+  /** Which devices; `*` stands for any characters. (Default `*`.) */
   readonly device?: string;
-  /** Which gateways; `*` stands for any characters. (default `*`.) */
+  /** Which gateways; `*` stands for any characters. (Default `*`.) */
   readonly gateway?: string;
   /** Which metric. */
   readonly metric?: string;
