@@ -187,9 +187,13 @@ function topicFindings(seen: Inspection, wanted: Wanted): Finding[] {
     const configs = configFaults(spec, seen, wanted, tell);
     if (faults.length > 0) return faults;
     const copies = partitions[0]?.replicas.length ?? 0;
-    const text = `${partitions.length} partitions, ${copies === 1 ? "one copy" : `${copies} copies`}${configs}`;
+    const text = `${partitions.length} partitions, ${copiesText(copies)}${configs}`;
     return [{ ...at, state: "ok", text }];
   });
+}
+
+function copiesText(copies: number): string {
+  return copies === 1 ? "one copy" : `${copies} copies`;
 }
 
 type Tell = (state: "warn" | "fail", text: string, fix: string) => void;
@@ -200,7 +204,7 @@ function replicationFaults(copies: number, seen: Inspection, wanted: Wanted, tel
   const fix =
     "kafka-reassign-partitions.sh changes it (Kafka's documentation: increasing replication factor)";
   if (asked !== undefined && copies !== asked) {
-    tell("fail", `has ${copies} copies, topics.replication_factor says ${asked}`, fix);
+    tell("fail", `has ${copiesText(copies)}, topics.replication_factor says ${asked}`, fix);
   } else if (copies === 1 && brokers > 1) {
     tell("warn", "has one copy: what a broker holds is lost with its disk", fix);
   }

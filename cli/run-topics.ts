@@ -19,9 +19,9 @@ export async function runTopicsCreate(
   if (dryRun) {
     const [broker = "kafka-1:9092"] = kafka.brokers;
     for (const spec of specs) {
+      // Unlike kafka-configs.sh, this one takes a list as it is.
       const configs = topicSettings(spec, inSync).map(
-        // Brackets keep a list in one piece.
-        ({ name, value }) => ` --config '${name}=${value.includes(",") ? `[${value}]` : value}'`,
+        ({ name, value }) => ` --config '${name}=${value}'`,
       );
       const factor = copies === undefined ? "" : ` --replication-factor ${copies}`;
       console.log(

@@ -54,11 +54,12 @@ describe.skipIf(!canRun)("rights", { timeout: 120_000 }, () => {
     const { findings, verdict } = JSON.parse(stdout) as { findings: Finding[]; verdict: string };
     return { code, verdict, findings, bad: findings.filter(({ state }) => state === "fail") };
   };
-  const logAs = async (user: string) => {
+  const logAs = async (user: string, lines: string[] = []) => {
+    const write = (line: string) => lines.push((JSON.parse(line) as { msg: string }).msg);
     const log = new KafkaEventLog({
       brokers: [kafka.at("SASL")],
       clientId: "rights",
-      logger: pino({ level: "silent" }),
+      logger: pino({ level: "warn" }, { write }),
       credentials: () => ({
         ...kafka.sasl(user),
         tls: { ca: readFileSync(kafka.certificates.ca, "utf8") },
@@ -97,7 +98,8 @@ describe.skipIf(!canRun)("rights", { timeout: 120_000 }, () => {
       ...["gateway", ...as("gw-7"), "--gateway-id", "gw-7", "--log-level", "trace"],
       ...["--data-dir", join(directory, "gateway"), "--mqtt-port", "0", "--http-port", "0"],
     ]).start();
-    const cloud = await new Program(["cloud", ...as("cloud"), "--http-port", "0"]).start();
+    const where = ["--data-dir", join(directory, "cloud"), "--http-port", "0"];
+    const cloud = await new Program(["cloud", ...as("cloud"), ...where]).start();
     cleanups.push(
       () => gateway.kill(),
       () => cloud.kill(),
@@ -135,7 +137,8 @@ describe.skipIf(!canRun)("rights", { timeout: 120_000 }, () => {
   });
 
   test("the gateway's user may do nothing else", async () => {
-    const log = await logAs("gw-7");
+    const lines: string[] = [];
+    const log = await logAs("gw-7", lines);
     const record: LogRecord = { key: "gw-7", headers: {}, value: Buffer.from([0xa0]) };
     const refused = { code: "not_authorized" };
     const drain = async () => {
@@ -143,7 +146,14 @@ describe.skipIf(!canRun)("rights", { timeout: 120_000 }, () => {
     };
     await expect(drain()).rejects.toMatchObject(refused);
     await expect(log.append("telemetry.rollups.v1", [record])).rejects.toMatchObject(refused);
-    await expect(log.ranges("telemetry.ledger.v1")).rejects.toMatchObject(refused);
+    for (let i = 0; i < 3; i++) {
+      await expect(log.ranges("telemetry.ledger.v1")).rejects.toMatchObject(refused);
+    }
+    expect(lines).toEqual([
+      expect.stringMatching(
+        /^TOPIC_AUTHORIZATION_FAILED.* \(telemetry\.ledger\.v1\): user "gw-7" may not/,
+      ),
+    ]);
     await expect(
       log.createTopics([{ name: "telemetry.mine.v1", partitions: 1, cleanup: "delete" }]),
     ).rejects.toMatchObject(refused);
@@ -253,6 +263,34 @@ describe.skipIf(!canRun)("rights", { timeout: 120_000 }, () => {
     ]);
     await kafka.shell(bad[0]?.fix?.replace(kafka.at("SASL"), "kafka-1:9092") ?? "false");
     expect((await doctor("cloud", as("cloud"))).bad).toEqual([]);
+  });
+
+  test("topics get what the configuration says, from us and from the commands that are printed", async () => {
+    const copies = { TIDEGATE_TOPICS_REPLICATION_FACTOR: "1", TIDEGATE_TOPICS_PARTITIONS: "3" };
+    const env = { ...copies, TIDEGATE_TOPICS_MIN_INSYNC_REPLICAS: "1" };
+    const made = ["--brokers", kafka.broker.address, "--namespace", "made"];
+    const printed = await run(["topics", "create", ...made, "--dry-run"], { env });
+    const commands = printed.stdout.split("\n").filter((line) => /events|rollups\.v1/.test(line));
+    expect(commands).toHaveLength(2);
+    await kafka.shell(commands.join("\n"));
+    const { stdout } = await run(["topics", "create", ...made], { env });
+    expect(stdout).toContain("made.rollups.v1  was there with 3 partitions\n");
+    expect(stdout).toContain("made.status.v1  created with 3 partitions\n");
+    const look = async (of: Readonly<Record<string, string>>) => {
+      const found = await run(["doctor", "cloud", "--json", ...made], { env: { ...env, ...of } });
+      const { findings } = JSON.parse(found.stdout) as { findings: Finding[] };
+      return findings.filter(({ area, state }) => area === "topics" && state !== "ok");
+    };
+    expect(await look({})).toEqual([]);
+    const other = await look({
+      TIDEGATE_TOPICS_MIN_INSYNC_REPLICAS: "2",
+      TIDEGATE_TOPICS_REPLICATION_FACTOR: "3",
+    });
+    const events = other.filter(({ subject }) => subject === "made.events.v1");
+    expect(events.map(({ text }) => text)).toEqual([
+      "has one copy, topics.replication_factor says 3",
+      "min.insync.replicas is 1, and should be 2",
+    ]);
   });
 
   test("passwords are printed by nobody", async () => {

@@ -56,7 +56,7 @@ export async function createTopics(
   const { topics: found } = await connection.ask(metadataRequest([...unique.keys()]));
   const hidden = found.filter(({ errorCode }) => errorCode === TOPIC_NOT_ALLOWED);
   if (hidden.length > 0) {
-    const names = hidden.map(({ name }) => name);
+    const names = hidden.map(({ name }) => name).sort();
     throw new NotAllowedFault("TOPIC_AUTHORIZATION_FAILED", names, user);
   }
   const missing = found

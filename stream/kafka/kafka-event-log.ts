@@ -36,6 +36,9 @@ import { latestByKey, readToEnd } from "./read.ts";
 import { closedError, Outage, Patience, withDeadline } from "./retry.ts";
 import { KafkaSession } from "./session.ts";
 
+/** Of how many topics that we may not see it is told: names may come from anybody who asks over HTTP. */
+const MOST_FORBIDDEN = 100;
+
 interface Open {
   readonly abort: AbortController;
   readonly session: KafkaSession;
@@ -51,6 +54,8 @@ export class KafkaEventLog implements EventLog {
   /** Whoever needs its topics asks again and again, and only we know whether Kafka is away or says no. */
   readonly #creating: Outage;
   readonly #states: LocalStates;
+  /** Topics of which it was told that we may not see them. */
+  readonly #forbidden = new Set<string>();
   #open: Open | undefined;
 
   constructor(options: KafkaLogOptions) {
@@ -58,7 +63,7 @@ export class KafkaEventLog implements EventLog {
     this.#states =
       stateDirectory === undefined ? new MemoryStates() : new StoredStates(stateDirectory);
     this.#settings = settle(options);
-    this.#creating = new Outage(this.#settings, "creating topics");
+    this.#creating = new Outage(this.#settings, "looking for topics");
   }
 
   async start(): Promise<void> {
@@ -98,9 +103,16 @@ export class KafkaEventLog implements EventLog {
   async ranges(topic: string): Promise<readonly PartitionRange[]> {
     const doing = `ranges of ${topic}`;
     const { session, abort } = this.#opened(doing);
-    return await withDeadline(this.#settings, doing, abort.signal, () =>
-      session.use([topic], (connection) => connection.ranges(topic)),
-    );
+    try {
+      const ranges = await withDeadline(this.#settings, doing, abort.signal, () =>
+        session.use([topic], (connection) => connection.ranges(topic)),
+      );
+      this.#forbidden.delete(topic);
+      return ranges;
+    } catch (error) {
+      this.#tellForbidden(topic, error);
+      throw error;
+    }
   }
 
   async append(topic: string, records: readonly LogRecord[]): Promise<void> {
@@ -166,6 +178,16 @@ export class KafkaEventLog implements EventLog {
 
   async latest(topic: string): Promise<ReadonlyMap<string, StoredRecord>> {
     return await latestByKey(this.read(topic));
+  }
+
+  /** Whoever reads asks for the ranges first and goes on asking: that it may not is one line for each topic. */
+  #tellForbidden(topic: string, error: unknown): void {
+    const { code, reaction, message } = causeOf(error);
+    // No connection is told by whoever met it first.
+    if (code !== "not_authorized" || reaction === "reconnect") return;
+    if (this.#forbidden.has(topic) || this.#forbidden.size >= MOST_FORBIDDEN) return;
+    this.#forbidden.add(topic);
+    this.#settings.logger.warn({ code, topic }, `${message}; it is tried again by itself`);
   }
 
   #opened(doing: string): Open {
