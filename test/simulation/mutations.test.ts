@@ -20,10 +20,8 @@ test.concurrent.each(MUTATIONS)("$name: within $seeds seeds", async ({ name, see
   expect(stdout, "no seed failed").toMatch(/^\{"seed":\d+,"how":"/);
 });
 
-test("without a planted bug nothing is found", async () => {
-  const { stdout } = await run(process.execPath, [
-    join(import.meta.dirname, "find.child.ts"),
-    "10",
-  ]);
+test.each(["0.2", "1"])("without a planted bug nothing is found, decay %s", async (decay) => {
+  const child = join(import.meta.dirname, "find.child.ts");
+  const { stdout } = await run(process.execPath, [child, "10", decay]);
   expect(stdout).toBe("");
 });
