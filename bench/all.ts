@@ -3,7 +3,17 @@ import { spawnSync } from "node:child_process";
 import { cpus, release } from "node:os";
 import { join } from "node:path";
 
-const NAMES = ["acks", "latency", "memory", "drain", "wear", "log-away", "fleet", "virtual-day"];
+const NAMES = [
+  "acks",
+  "latency",
+  "memory",
+  "drain",
+  "wear",
+  "log-away",
+  "fleet",
+  "virtual-day",
+  "processors",
+];
 
 console.log(`${cpus().length} × ${cpus()[0]?.model}, Linux ${release()}, Node ${process.version}`);
 for (const name of NAMES) {

@@ -1,6 +1,6 @@
 /**
- * The rollup processor as a process of its own. Arguments: broker, namespace. Prints 0 once it runs; answers `report`
- * with PeerProcessorReport.
+ * The rollup processor as a process of its own. Arguments: broker, the namespace whose events it reads, the namespace of what
+ * it writes, the folder of its state. Prints 0 once it is there; answers `report` with PeerProcessorReport.
  */
 import { pino } from "pino";
 import { rollupTopology } from "../cloud/rollups.core.ts";
@@ -12,13 +12,16 @@ export interface PeerProcessorReport {
   readonly processed: number;
   readonly commits: number;
   readonly lag: number;
+  /** Partitions that are this process's and restored. */
+  readonly partitions: number;
   readonly state: string;
 }
 
-const [broker = "", namespace = ""] = process.argv.slice(2);
+const [broker = "", source = "", namespace = "", stateDirectory = ""] = process.argv.slice(2);
 const log = new KafkaEventLog({
   brokers: [broker],
   clientId: "bench-processor",
+  stateDirectory,
   logger: pino({ level: "error" }),
 });
 await log.start();
@@ -31,7 +34,7 @@ await log.createTopics([
 ]);
 const processor = log.process(
   rollupTopology({
-    events: names.events,
+    events: topicNames(source).events,
     rollups: names.rollups,
     rejected: names.rejected,
     changelog,
@@ -44,7 +47,10 @@ process.on("message", (question) => {
   if (question !== "report") return;
   const { recordsProcessed, commits, partitions, state } = processor.status();
   const lag = partitions.reduce((sum, { position, end }) => sum + end - position, 0);
-  const report: PeerProcessorReport = { processed: recordsProcessed, commits, lag, state };
+  const report: PeerProcessorReport = {
+    ...{ processed: recordsProcessed, commits, lag, state },
+    partitions: partitions.length,
+  };
   process.send?.(report);
 });
 process.on("SIGTERM", () => void processor.stop().then(() => process.exit(0)));
