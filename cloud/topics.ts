@@ -9,6 +9,7 @@ import { journalTopicSpecs, type TopicSettings } from "../stream/topic-specs.ts"
 import { alertTopology } from "./alerts.core.ts";
 import type { CloudSettings } from "./config.ts";
 import { deviceTopology } from "./devices.core.ts";
+import { guarded } from "./guarded.core.ts";
 import { ledgerTopology } from "./ledger.core.ts";
 import { readingsTopology } from "./readings.core.ts";
 import { rollupTopology } from "./rollups.core.ts";
@@ -34,7 +35,7 @@ export function cloudTopologies(
     "1m": settings.rollups.minute_keep_days * DAY_HOURS,
     "1h": settings.rollups.hour_keep_days * DAY_HOURS,
   };
-  return [
+  const topologies = [
     ledgerTopology({ events, status, ledger, rejected, changelog: changelog("ledger") }),
     rollupTopology({ events, rollups, rejected, changelog: changelog("rollups"), keepHours }),
     deviceTopology({ events, devices, changelog: changelog("devices") }),
@@ -50,6 +51,7 @@ export function cloudTopologies(
       ? [readingsTopology({ events, readings, changelog: changelog(READINGS) })]
       : []),
   ];
+  return topologies.map((topology) => guarded(topology, rejected));
 }
 
 /** Every topic that the cloud reads or writes, those of the gateways included. */
