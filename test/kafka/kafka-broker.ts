@@ -10,7 +10,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { watch } from "node:fs";
 import { type FileHandle, mkdtemp, open, readFile, rm, writeFile } from "node:fs/promises";
-import { type AddressInfo, createServer } from "node:net";
+import { type AddressInfo, createServer, type Server } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
@@ -18,8 +18,14 @@ import { kafkaJars } from "./kafka-jars.ts";
 
 /** `-Xmx192m` died of it; 360 MB holds the tests' few thousand partitions' worth of work. */
 const HEAP = "-Xmx360m";
-const START_DEADLINE_MS = 90_000;
+const START_DEADLINE_MS = 180_000;
 const CLUSTER_ID = "MkU3OEVBNTcwNTJENDM2Qg";
+/**
+ * Below the ports that the kernel gives to clients: a broker that is away for a while must find its port free, whatever
+ * connects meanwhile. Other tests' programs and the benches take theirs elsewhere.
+ */
+const FIRST_PORT = 10_000;
+const PORTS = 10_000;
 
 /**
  * Starts `"$@"` without our standard input, and kills it as soon as that says something or ends, as it does when we die.
@@ -28,6 +34,7 @@ const CLUSTER_ID = "MkU3OEVBNTcwNTJENDM2Qg";
 const GUARD = `exec 3<&0
 "$@" </dev/null &
 child=$!
+echo $child > "$FOLDER/pid"
 { read -r word <&3; kill -9 $child 2>/dev/null; [ "$word" = keep ] || { sleep 1; rm -rf "$FOLDER"; }; } &
 trap "kill -TERM $child" TERM
 wait $child
@@ -36,7 +43,23 @@ trap - TERM
 wait $child 2>/dev/null
 exit $code`;
 
+/** What a broker of a cluster is told of the others (kafka-cluster.ts). Ports that others are told may be proxies' ports. */
+export interface ClusterNode {
+  readonly id: number;
+  readonly controllerPort: number;
+  /** `id@host:port` of all controllers, as the others reach them. */
+  readonly voters: string;
+  /** Where it listens for other brokers, and where they are told that it does. */
+  readonly peersPort: number;
+  readonly advertisedPeersPort: number;
+}
+
 export interface KafkaBrokerOptions {
+  /** Default: alone. */
+  readonly node?: ClusterNode;
+  /** Of the second listener; default: free ones. */
+  readonly proxyPort?: number;
+  readonly proxiedPort?: number;
   /** Lines for server.properties that win over those made here. */
   readonly properties?: Readonly<Record<string, string>>;
   /** More listeners by name, each on a port of its own (`listenerPort`), with its security protocol. */
@@ -68,11 +91,30 @@ export class KafkaBroker {
   }
   /** Where Kafka listens for what comes through a proxy. */
   get proxiedPort(): number {
-    return this.#ports[2] ?? 0;
+    return this.#options.proxiedPort ?? this.#ports[2] ?? 0;
   }
   /** What Kafka tells clients of the proxied listener: put the proxy here. */
   get proxyPort(): number {
-    return this.#ports[3] ?? 0;
+    return this.#options.proxyPort ?? this.#ports[3] ?? 0;
+  }
+
+  /** Where its folder is; undefined before the first start. */
+  get folder(): string | undefined {
+    return this.#folder;
+  }
+
+  /** Stands still, as a machine that swaps or a virtual one that is moved: connections stand, and nothing is answered. */
+  async pause(): Promise<void> {
+    process.kill(await this.#pid(), "SIGSTOP");
+  }
+
+  /** Goes on where it stood, and knows of nothing that happened meanwhile. */
+  async resume(): Promise<void> {
+    process.kill(await this.#pid(), "SIGCONT");
+  }
+
+  async #pid(): Promise<number> {
+    return Number(await readFile(join(this.#folder ?? "", "pid"), "utf8"));
   }
 
   /** Resolves when Kafka serves. Again after `kill` or `halt`: same ports, same data. @throws Error with the reason */
@@ -126,21 +168,24 @@ export class KafkaBroker {
   }
 
   async #configure(folder: string, classpath: string): Promise<void> {
-    const [port, controller, proxied, proxy] = this.#ports;
-    const { listeners = {}, listenerHost = "127.0.0.1", scram = [] } = this.#options;
+    const [port, ownController] = this.#ports;
+    const { proxiedPort, proxyPort } = this;
+    const { listeners = {}, listenerHost = "127.0.0.1", scram = [], node } = this.#options;
+    const controller = node?.controllerPort ?? ownController;
+    const peers = (at: number | undefined) => (node ? `,PEERS://127.0.0.1:${at}` : "");
     const more = Object.entries(listeners);
     const on = (host: string) =>
       more.map(([name]) => `,${name}://${host}:${this.listenerPort(name)}`).join("");
     const protocols = more.map(([name, protocol]) => `,${name}:${protocol}`).join("");
     const properties: Record<string, string> = {
       "process.roles": "broker,controller",
-      "node.id": "1",
-      "controller.quorum.voters": `1@127.0.0.1:${controller}`,
-      listeners: `PLAINTEXT://127.0.0.1:${port},CONTROLLER://127.0.0.1:${controller},PROXIED://127.0.0.1:${proxied}${on("127.0.0.1")}`,
-      "advertised.listeners": `PLAINTEXT://127.0.0.1:${port},PROXIED://127.0.0.1:${proxy}${on(listenerHost)}`,
+      "node.id": String(node?.id ?? 1),
+      "controller.quorum.voters": node?.voters ?? `1@127.0.0.1:${controller}`,
+      listeners: `PLAINTEXT://127.0.0.1:${port},CONTROLLER://127.0.0.1:${controller},PROXIED://127.0.0.1:${proxiedPort}${peers(node?.peersPort)}${on("127.0.0.1")}`,
+      "advertised.listeners": `PLAINTEXT://127.0.0.1:${port},PROXIED://127.0.0.1:${proxyPort}${peers(node?.advertisedPeersPort)}${on(listenerHost)}`,
       "controller.listener.names": "CONTROLLER",
-      "inter.broker.listener.name": "PLAINTEXT",
-      "listener.security.protocol.map": `PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,PROXIED:PLAINTEXT${protocols}`,
+      "inter.broker.listener.name": node ? "PEERS" : "PLAINTEXT",
+      "listener.security.protocol.map": `PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,PROXIED:PLAINTEXT,PEERS:PLAINTEXT${protocols}`,
       "log.dirs": join(folder, "data"),
       "num.partitions": "1",
       "default.replication.factor": "1",
@@ -239,15 +284,19 @@ async function serving(log: string, child: ChildProcess, deadlineMs: number): Pr
 }
 
 /** Free now; taken a moment later only by bad luck, which `start` then reports. */
-async function freePorts(count: number): Promise<number[]> {
-  const servers = Array.from({ length: count }, () => createServer());
-  const ports: number[] = [];
-  for (const server of servers) {
-    server.listen(0, "127.0.0.1");
-    await once(server, "listening");
-    ports.push((server.address() as AddressInfo).port);
+export async function freePorts(count: number): Promise<number[]> {
+  const taken: Server[] = [];
+  while (taken.length < count) {
+    const server = createServer();
+    server.listen(FIRST_PORT + Math.floor(Math.random() * PORTS), "127.0.0.1");
+    const free = await once(server, "listening").then(
+      () => true,
+      () => false,
+    );
+    if (free) taken.push(server);
   }
-  for (const server of servers) {
+  const ports = taken.map((server) => (server.address() as AddressInfo).port);
+  for (const server of taken) {
     server.close();
     await once(server, "close");
   }

@@ -1,23 +1,35 @@
 /**
  * A TCP proxy between a Kafka client and a broker that breaks what a network breaks, on demand: it refuses and cuts
- * connections, and swallows answers to Produce requests (the broker has written the batch, the client never hears).
- * It reads Kafka's frames only as far as their length, API key and correlation id.
+ * connections, swallows answers to Produce requests (the broker has written the batch, the client never hears), loses all that
+ * some say, and takes its time. It reads Kafka's frames only as far as their length, API key, correlation id and client id.
  */
 import { once } from "node:events";
 import { connect, createServer, type Server, type Socket } from "node:net";
+import { SlowLine } from "./slow-line.ts";
 
 /** Kafka's API keys by name, as far as tests need them. */
 export const API_KEYS = { produce: 0, fetch: 1, endTxn: 26 } as const;
 export type DroppableApi = keyof typeof API_KEYS;
 
+interface Pair {
+  readonly client: Socket;
+  readonly broker: Socket;
+  /** What the client calls itself; undefined before its first request. */
+  clientId: string | undefined;
+  /** Something that it or the broker said went astray. */
+  astray: boolean;
+}
+
 export class KafkaProxy {
   readonly #listenPort: number;
   readonly #targetPort: number;
-  readonly #pairs = new Set<readonly [Socket, Socket]>();
+  readonly #pairs = new Set<Pair>();
   #server: Server | undefined;
   readonly #drops = new Map<number, number>();
   #refusing = false;
   #silent = false;
+  #loses: ((clientId: string) => boolean) | undefined;
+  #delayMs = 0;
   /** Answers swallowed so far. */
   dropped = 0;
   /** Produce answers that went through. */
@@ -50,11 +62,7 @@ export class KafkaProxy {
 
   /** Cuts all connections that stand. */
   cut(): void {
-    for (const [client, broker] of this.#pairs) {
-      client.destroy();
-      broker.destroy();
-    }
-    this.#pairs.clear();
+    for (const pair of [...this.#pairs]) this.#end(pair);
   }
 
   /** While true, connections end before a byte goes through, and those that stand are cut. */
@@ -68,33 +76,62 @@ export class KafkaProxy {
     this.#silent = silent;
   }
 
+  /**
+   * A network that has come apart: of the clients that this names nothing arrives, and nothing comes back, though their
+   * connections stand. When that is over, what was lost stays lost, and the connections that lost something end.
+   */
+  lose(loses: ((clientId: string) => boolean) | undefined): void {
+    this.#loses = loses;
+    if (loses) return;
+    for (const pair of [...this.#pairs]) if (pair.astray) this.#end(pair);
+  }
+
+  /** Each way takes so much longer, ms. */
+  slow(delayMs: number): void {
+    this.#delayMs = delayMs;
+  }
+
+  #end(pair: Pair): void {
+    pair.client.destroy();
+    pair.broker.destroy();
+    this.#pairs.delete(pair);
+  }
+
+  #lost(pair: Pair): boolean {
+    const lost = pair.clientId !== undefined && this.#loses?.(pair.clientId) === true;
+    pair.astray ||= lost;
+    return lost;
+  }
+
   #pipe(client: Socket): void {
     if (this.#refusing) {
       client.destroy();
       return;
     }
-    const broker = connect(this.#targetPort, "127.0.0.1");
-    const pair = [client, broker] as const;
+    const broker = connect({ port: this.#targetPort, host: "127.0.0.1", noDelay: true });
+    client.setNoDelay(true);
+    const pair: Pair = { client, broker, clientId: undefined, astray: false };
     this.#pairs.add(pair);
-    const close = () => {
-      client.destroy();
-      broker.destroy();
-      this.#pairs.delete(pair);
-    };
-    for (const socket of pair) {
+    const close = () => this.#end(pair);
+    for (const socket of [client, broker]) {
       socket.on("error", close);
       socket.on("close", close);
     }
     const apiOf = new Map<number, number>();
+    const delayMs = () => this.#delayMs;
+    const there = new SlowLine(broker, delayMs);
+    const back = new SlowLine(client, delayMs);
     frames(client, (frame) => {
+      pair.clientId ??= clientIdIn(frame);
+      if (this.#lost(pair)) return;
       apiOf.set(frame.readInt32BE(8), frame.readInt16BE(4));
-      broker.write(frame);
+      there.send(frame);
     });
     frames(broker, (frame) => {
       const correlation = frame.readInt32BE(4);
       const api = apiOf.get(correlation) ?? -1;
       apiOf.delete(correlation);
-      if (this.#silent) return;
+      if (this.#silent || this.#lost(pair)) return;
       const left = this.#drops.get(api) ?? 0;
       if (left > 0) {
         this.#drops.set(api, left - 1);
@@ -103,9 +140,15 @@ export class KafkaProxy {
         return;
       }
       if (api === API_KEYS.produce) this.passed++;
-      if (!client.destroyed) client.write(frame);
+      back.send(frame);
     });
   }
+}
+
+/** Of a request: behind length, API key, version and correlation id. */
+function clientIdIn(frame: Buffer): string {
+  const length = frame.length >= 14 ? frame.readInt16BE(12) : 0;
+  return frame.toString("utf8", 14, 14 + Math.max(0, length));
 }
 
 /** Calls back with each whole frame, its four bytes of length included. */
