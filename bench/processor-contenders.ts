@@ -53,7 +53,7 @@ export async function startStreams(
   let last: Progress = { processed: 0, commits: 0 };
   if (!peer.child.stdout) throw new Error("a program without an output");
   createInterface({ input: peer.child.stdout }).on("line", (line) => {
-    const [processed = 0, , commits = 0] = line.split(" ").map(Number);
+    const [processed = 0, commits = 0] = line.split(" ").map(Number);
     last = { processed, commits };
   });
   return {

@@ -24,8 +24,8 @@ const POM = `<project xmlns="http://maven.apache.org/POM/4.0.0"><modelVersion>4.
 `;
 
 /**
- * The heap holds the record cache (128 MiB) and what is under way; half of it is collected more often, twice as much is not
- * collected less. The parallel collector took less processor time here than G1, which is Java's own choice on two cores.
+ * The heap holds the record cache (128 MiB) and what is under way. The parallel collector took less processor time here than
+ * G1, which is Java's own choice on two cores, and the serial one.
  */
 const JAVA_FLAGS = [
   "-Xmx512m",
