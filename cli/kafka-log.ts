@@ -7,6 +7,10 @@ import type { KafkaLimits, KafkaLogOptions } from "../stream/kafka/options.ts";
 import type { TopicSettings } from "../stream/topic-specs.ts";
 import { kafkaCredentials } from "./kafka-credentials.ts";
 
+const TAKES_READINGS: ReadonlySet<string> = new Set(["gateway", "start"]);
+/** What who runs a gateway has to know of an outage. */
+const KEPT = "readings are acknowledged and kept, and everything goes on by itself when it answers";
+
 export interface KafkaLogSettings {
   /** Of a program that runs processors; the others keep nothing. */
   readonly data_dir?: string;
@@ -42,6 +46,7 @@ export function kafkaOptions(
     logger,
     limits,
     credentials: kafkaCredentials(kafka),
+    ...(TAKES_READINGS.has(program) ? { meanwhile: KEPT } : {}),
     ...(create === undefined ? {} : { createTopics: create }),
     ...(replication_factor === undefined ? {} : { replicationFactor: replication_factor }),
     ...(min_insync_replicas === undefined ? {} : { minInsyncReplicas: min_insync_replicas }),

@@ -20,6 +20,8 @@ export interface KafkaLogOptions {
   /** Where processors keep a copy of their state; in memory without it, and read from the start of the changelog. */
   readonly stateDirectory?: string;
   readonly limits?: Partial<KafkaLimits>;
+  /** Ends the line that says that Kafka is away: what becomes of things meanwhile. */
+  readonly meanwhile?: string;
   readonly now?: () => number;
   /** ms on a clock that nobody sets, by which durations go; default `now` where it is given, else the process's. */
   readonly moment?: () => number;
@@ -104,6 +106,7 @@ export function settle(options: KafkaLogOptions): KafkaSettings {
   const limits = { ...KAFKA_LIMITS, ...options.limits };
   const { connectionTimeoutMs, requestTimeoutMs, longestPauseMs, refusedPauseMs } = limits;
   const { brokers, logger, now = Date.now } = options;
+  const { meanwhile = "what needs it goes on by itself when it answers" } = options;
   // How long something lasts must not go by a clock that somebody may set.
   const moment = options.moment ?? options.now ?? (() => performance.now());
   const longest = Math.max(longestPauseMs, refusedPauseMs);
@@ -118,6 +121,7 @@ export function settle(options: KafkaLogOptions): KafkaSettings {
     now,
     moment,
     limits,
-    outages: new Outages({ brokers, logger, moment, forgetMs }),
+    meanwhile,
+    outages: new Outages({ brokers, logger, moment, meanwhile, forgetMs }),
   };
 }

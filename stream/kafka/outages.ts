@@ -13,6 +13,8 @@ export interface OutagesOptions {
   readonly brokers: readonly string[];
   /** ms on a clock that nobody sets. */
   readonly moment: () => number;
+  /** What becomes of things while Kafka is away, for the end of the line. */
+  readonly meanwhile: string;
   /** Who has not tried for so long has ended, ms: longer than a try and the pause after it. */
   readonly forgetMs: number;
 }
@@ -73,11 +75,8 @@ export class Outages {
   #tell({ code, message }: Reason): void {
     if (this.#told.has(code)) return;
     this.#told.add(code);
-    const { logger, brokers } = this.#options;
-    logger.warn(
-      { code, brokers },
-      `waiting for Kafka: ${message}; what needs it goes on by itself when it answers`,
-    );
+    const { logger, brokers, meanwhile } = this.#options;
+    logger.warn({ code, brokers }, `waiting for Kafka: ${message}; ${meanwhile}`);
   }
 
   #forget(at: number): void {
