@@ -11,6 +11,8 @@ import type { World } from "./world.ts";
 const SYNCED_IN_TIME_MS = 4 * 60_000;
 /** A commit, some batches and their answers over the slowest link that is none of the rough ones, and the log's commit, ms. */
 const AT_ONCE_MS = 5000;
+/** A request of a gateway that was there before the site is sent again after ten seconds. */
+const STARTED_MS = 25_000;
 /** The disks at both ends, ms. */
 const SYNCS_MS = 50;
 /** A cap that no run comes near. */
@@ -80,7 +82,8 @@ function slow(
   if (buffer.capacityBytes < ROOMY_BYTES) return [];
   return journal.flatMap(({ id, epoch, sequence, record }) => {
     const offered = testimony.offered.get(epoch)?.get(sequence);
-    const took = offered === undefined ? 0 : record.timestamp - scenario.start - offered;
+    if (offered === undefined || offered < STARTED_MS) return [];
+    const took = record.timestamp - scenario.start - offered;
     return took > AT_ONCE_MS ? [`${name} ${id} took ${took} ms to the log`] : [];
   });
 }

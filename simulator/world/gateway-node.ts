@@ -206,6 +206,11 @@ export class GatewayNode {
     this.#running = undefined;
   }
 
+  /** Whether the program knows what time it is. */
+  get knowsTime(): boolean {
+    return this.#running?.watch.stamp().clock === "synced";
+  }
+
   /** It reports no more, so that its journal comes to an end. */
   quiet(): void {
     this.#running?.reporter.stop();

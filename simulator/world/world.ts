@@ -67,6 +67,8 @@ const BOOT_MS = 2000;
 const START_MS = 100;
 /** One that is stopped in order and has not ended by then never does. */
 const STOP_MS = 60_000;
+/** Heartbeats after a clock was set late, until nothing that waited for it waits any more. */
+const BEATS_AFTER = 8;
 
 interface PlacedDevice {
   readonly device: Device;
@@ -107,6 +109,8 @@ export class World {
   readonly harms: Map<GatewayNode, Harm[]> = new Map();
   readonly #decayChances = new Map<GatewayNode, Chance>();
   #healed = false;
+  /** Since when gateways are known to know the time, at the end. */
+  readonly #timed = new Map<GatewayNode, number>();
 
   constructor(scenario: Scenario, options: WorldOptions = {}) {
     this.scenario = scenario;
@@ -262,6 +266,8 @@ export class World {
       return `a device of ${busy.gateway.name} is not done (${state})`;
     }
     for (const gateway of this.gateways) {
+      const late = this.#untimed(gateway);
+      if (late !== undefined) return late;
       gateway.quiet();
       if (gateway.isBusy) return `${gateway.name} has events on their way to its disk`;
       const stats = gateway.buffer;
@@ -271,6 +277,20 @@ export class World {
       }
     }
     return undefined;
+  }
+
+  /**
+   * Why a gateway whose clock is set late must not fall silent yet: what waits for its time at the processors leaves them a
+   * few hundred with each record, as heartbeats come for ever.
+   */
+  #untimed(gateway: GatewayNode): string | undefined {
+    const { syncAfterMs } = gateway.spec.clock;
+    if (syncAfterMs === undefined || syncAfterMs === 0 || !gateway.buffer) return undefined;
+    if (!gateway.knowsTime) return `${gateway.name} does not know the time yet`;
+    const since = this.#timed.get(gateway) ?? this.time.now;
+    this.#timed.set(gateway, since);
+    const { now } = this.time;
+    return now < since + BEATS_AFTER * this.beatMs ? `${gateway.name} tells on` : undefined;
   }
 
   #heal(): void {
