@@ -97,13 +97,12 @@ function request<T>(
 }
 
 /** Version 8. Creates nothing, also where brokers create topics that are asked for. */
-export function metadataRequest(topics: readonly string[]): RawRequest<ClusterMetadata> {
+export function metadataRequest(topics: readonly string[] | null): RawRequest<ClusterMetadata> {
   return request(
     "metadata",
     8,
     (writer) =>
-      writer
-        .array(topics, (name) => writer.string(name))
+      (topics === null ? writer.int32(-1) : writer.array(topics, (name) => writer.string(name)))
         .int8(0)
         .int8(1)
         .int8(1),

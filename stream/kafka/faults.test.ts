@@ -14,7 +14,7 @@ describe("faults", () => {
   test("are keyed by errors that kafkajs really has", () => {
     const types = new Set(errorCodes.map((one) => one.type));
     expect(Object.keys(PROTOCOL_FAULTS).filter((type) => !types.has(type))).toEqual([]);
-    const ours = ["UnknownTopicFault", "NotCreatedFault", "NotAllowedFault"];
+    const ours = ["StaleLeaderFault", "UnknownTopicFault", "NotCreatedFault", "NotAllowedFault"];
     const names = Object.keys(CLIENT_FAULTS).filter((name) => !errors[name]);
     expect(names).toEqual(ours);
   });

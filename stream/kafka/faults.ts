@@ -51,12 +51,14 @@ export const PROTOCOL_FAULTS: Readonly<Record<string, Row>> = {
   KAFKA_STORAGE_ERROR: ["unreachable", "refresh"],
   NOT_CONTROLLER: ["unreachable", "refresh"],
   NOT_COORDINATOR_FOR_GROUP: ["unreachable", "refresh"],
-  GROUP_COORDINATOR_NOT_AVAILABLE: ["unreachable", "retry"],
+  // Also said by one that has lost the others, and is the coordinator no more.
+  GROUP_COORDINATOR_NOT_AVAILABLE: ["unreachable", "refresh"],
   GROUP_LOAD_IN_PROGRESS: ["unreachable", "retry"],
   CONCURRENT_TRANSACTIONS: ["unreachable", "retry"],
-  REQUEST_TIMED_OUT: ["unreachable", "retry"],
-  NOT_ENOUGH_REPLICAS: ["unreachable", "retry"],
-  NOT_ENOUGH_REPLICAS_AFTER_APPEND: ["unreachable", "retry"],
+  // A leader that has lost the others says so: perhaps another has taken over, and it is the last to hear of it.
+  REQUEST_TIMED_OUT: ["unreachable", "reconnect"],
+  NOT_ENOUGH_REPLICAS: ["unreachable", "refresh"],
+  NOT_ENOUGH_REPLICAS_AFTER_APPEND: ["unreachable", "refresh"],
   UNKNOWN_TOPIC_OR_PARTITION: ["unknown_topic", "refresh"],
   OFFSET_OUT_OF_RANGE: ["invalid", "reposition"],
   DUPLICATE_SEQUENCE_NUMBER: ["unreachable", "done"],
@@ -107,6 +109,7 @@ export const CLIENT_FAULTS: Readonly<Record<string, Row>> = {
   KafkaJSGroupCoordinatorNotFound: ["unreachable", "reconnect"],
   KafkaJSMetadataNotLoaded: ["unreachable", "reconnect"],
   KafkaJSTopicMetadataNotLoaded: ["unreachable", "refresh"],
+  StaleLeaderFault: ["unreachable", "reconnect"],
   UnknownTopicFault: ["unknown_topic", "refresh"],
   NotCreatedFault: ["not_authorized", "refused"],
   NotAllowedFault: ["not_authorized", "refused"],
@@ -119,6 +122,14 @@ export class UnknownTopicFault extends Error {
   constructor(topics: readonly string[]) {
     super(`there is no topic ${topics.join(" or no topic ")}, or it has too few partitions`);
     this.name = "UnknownTopicFault";
+  }
+}
+
+/** A broker that has lost the others leads on, as far as it knows, and lacks what was written since. */
+export class StaleLeaderFault extends Error {
+  constructor(topic: string, partition: number) {
+    super(`who answers for ${topic}/${partition} lacks what is known to stand in it`);
+    this.name = "StaleLeaderFault";
   }
 }
 

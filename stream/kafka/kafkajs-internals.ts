@@ -111,8 +111,15 @@ export interface Broker {
 }
 
 export interface Cluster {
-  readonly brokerPool: { metadata: unknown; findConnectedBroker(): Promise<Broker> };
+  readonly brokerPool: {
+    metadata: unknown;
+    /** By node id. */
+    readonly brokers: Readonly<Record<string, Broker>>;
+    findBroker(options: { nodeId: string }): Promise<Broker>;
+    findConnectedBroker(): Promise<Broker>;
+  };
   connect(): Promise<void>;
+  refreshMetadata(): Promise<void>;
   addMultipleTargetTopics(topics: readonly string[]): Promise<void>;
   findBroker(options: { nodeId: string }): Promise<Broker>;
   findControllerBroker(): Promise<Broker>;
@@ -217,7 +224,7 @@ RequestQueue.prototype.scheduleCheckPendingRequests = function (this: RequestQue
   if (this.pending.length > 0) schedule.call(this);
 };
 
-/** A cluster that retries nothing by itself beyond trying each of the brokers once: whoever uses it does, and knows why. */
+/** A cluster that retries nothing by itself, not even with another broker: whoever uses it does, and knows why. */
 export function createCluster(
   options: Omit<ClusterOptions, "logger" | "retry" | "allowAutoTopicCreation" | "isolationLevel">,
   log: (entry: KafkajsLogEntry) => void,
@@ -225,7 +232,7 @@ export function createCluster(
   return new ClusterClass({
     ...options,
     logger: createLogger({ level: KAFKAJS_INFO, logCreator: () => log }),
-    retry: { retries: Math.max(0, options.brokers.length - 1), initialRetryTime: 50 },
+    retry: { retries: 0, initialRetryTime: 50 },
     allowAutoTopicCreation: false,
     isolationLevel: READ_UNCOMMITTED,
   });
@@ -261,6 +268,7 @@ export function missingInternals(): string[] {
       ClusterClass.prototype,
       [
         "connect",
+        "refreshMetadata",
         "addMultipleTargetTopics",
         "findBroker",
         "findControllerBroker",
@@ -271,7 +279,7 @@ export function missingInternals(): string[] {
     ],
     ["RequestQueue", Queue.prototype, ["scheduleCheckPendingRequests", "rejectAll"]],
     ["ConnectionPool", Pool.prototype, ["send"]],
-    ["BrokerPool", Brokers.prototype, ["findConnectedBroker"]],
+    ["BrokerPool", Brokers.prototype, ["findBroker", "findConnectedBroker"]],
   ];
   const missing = wanted.flatMap(([name, prototype, methods]) =>
     methods

@@ -34,6 +34,11 @@ export interface KafkaLimits {
   readonly connectionTimeoutMs: number;
   /** For the answer to a request, ms: a broker that says nothing for so long is taken for gone. */
   readonly requestTimeoutMs: number;
+  /**
+   * How long what is known of leaders and coordinators is believed without asking, ms. A broker that has lost the others leads
+   * on, as far as it knows, and answers who reads from it with nothing new.
+   */
+  readonly metadataMaxAgeMs: number;
   /** How long a call of the port (append, ranges, …) tries before it says `unreachable`, ms. */
   readonly callDeadlineMs: number;
   /** How long a call takes an unknown topic for one that is just being made, ms. */
@@ -76,6 +81,7 @@ export interface KafkaLimits {
 export const KAFKA_LIMITS: KafkaLimits = {
   connectionTimeoutMs: 5000,
   requestTimeoutMs: 15_000,
+  metadataMaxAgeMs: 300_000,
   callDeadlineMs: 10_000,
   unknownTopicMs: 1000,
   firstPauseMs: 50,

@@ -6,13 +6,19 @@
  * came first. So a new record is here a network's way after it was committed, and an idle leader holds up nobody.
  * Nothing uncommitted or aborted is ever given, and positions move on over it.
  */
-import { faultOf } from "./faults.ts";
+import { faultOf, StaleLeaderFault } from "./faults.ts";
 import { createErrorFromCode } from "./kafkajs-internals.ts";
 import type { KafkaSettings } from "./options.ts";
 import { type RecordBatch, readRecordSet } from "./record-batch.ts";
 import { type FetchEntry, type Fetched, fetchRequest } from "./requests.ts";
 import { orAborted } from "./retry.ts";
 import type { KafkaSession } from "./session.ts";
+
+/**
+ * A log that ends before our position was made anew, or is that of a broker that has lost the others and lacks what was written
+ * since. Each time another broker is asked who leads: those that have not lost the others know it better.
+ */
+const BEYOND_END = 3;
 
 export interface PartitionFetch {
   readonly topic: string;
@@ -32,6 +38,8 @@ export class PartitionReader {
   readonly #settings: KafkaSettings;
   readonly #session: KafkaSession;
   readonly #underWay = new Map<string, Promise<Answer>>();
+  /** By partition: how often in a row its log was said to end before our position. */
+  readonly #beyondEnd = new Map<string, number>();
 
   constructor(settings: KafkaSettings, session: KafkaSession) {
     this.#settings = settings;
@@ -86,6 +94,7 @@ export class PartitionReader {
             answers.push(await this.#reposition(one, asked.position));
             continue;
           }
+          this.#beyondEnd.delete(`${topic}/${partition}`);
           const set = readRecordSet(one.recordSet, topic, partition, asked.position, one.aborted);
           answers.push({ topic, partition, position: asked.position, end: one.end, ...set });
         }
@@ -106,6 +115,13 @@ export class PartitionReader {
       (await connection.ranges(topic)).find((one) => one.partition === partition),
     );
     if (!range) throw error;
+    const name = `${topic}/${partition}`;
+    const times = (this.#beyondEnd.get(name) ?? 0) + 1;
+    if (position > range.end && times < Math.max(BEYOND_END, this.#settings.brokers.length + 1)) {
+      this.#beyondEnd.set(name, times);
+      throw new StaleLeaderFault(topic, partition);
+    }
+    this.#beyondEnd.delete(name);
     this.#settings.logger.warn(
       { topic, partition, position, start: range.start, end: range.end },
       "Kafka no longer has what stood at this position; reading goes on at the first record kept",

@@ -13,7 +13,7 @@ import { decodeCbor, encodeCbor } from "../../events/codec.ts";
 import { type EncodedChange, PartitionState } from "../partition-state.ts";
 import type { StoredRecord, Topology } from "../port.ts";
 import { Bell } from "./bell.ts";
-import { faultOf } from "./faults.ts";
+import { faultOf, StaleLeaderFault } from "./faults.ts";
 import { type Lane, Lanes } from "./lanes.ts";
 import type { Checkpoint, LocalState, LocalStates } from "./local-state.ts";
 import type { KafkaSettings } from "./options.ts";
@@ -27,6 +27,8 @@ import { type CommitPart, PartitionTransactions } from "./transactions.ts";
 
 /** A key of the changelog that no state can have: where the positions of the inputs stand. */
 const POSITION_KEY = "\u0000position";
+/** Another, under which nothing ever stands: what is written when a partition is taken over. */
+const END_KEY = "\u0000end";
 /** How long a tick that was sent may take to come back before another is sent, ms. */
 const TICK_PATIENCE_MS = 5000;
 /** How often a partition that was taken from us asks whether it is ours again, ms. */
@@ -186,8 +188,9 @@ export class PartitionTask {
   async #prepare(signal: AbortSignal): Promise<void> {
     const { topology, session } = this.#context;
     await this.#transactions.fence(signal);
+    const end = await this.#markEnd(signal);
     const { inputs } = topology;
-    const positions = await this.#restore(signal);
+    const positions = await this.#restore(end, signal);
     await this.#state.load();
     if (signal.aborted) throw closedError("restore");
     const known = this.#lanes.positions();
@@ -206,13 +209,33 @@ export class PartitionTask {
     this.#context.changed();
   }
 
-  /** Brings the copy to the end of the changelog. @returns where the inputs are, undefined where nothing says so */
-  async #restore(signal: AbortSignal): Promise<Readonly<Record<string, number>> | undefined> {
+  /**
+   * Commits a record that says nothing. A broker that has lost the others may still be asked for the changelog, and gives the
+   * state of before; but it cannot commit, so whoever has this record has all that was committed before it.
+   * @returns its offset
+   */
+  async #markEnd(signal: AbortSignal): Promise<number> {
+    const { topology, groupId } = this.#context;
+    const { partition } = this;
+    const records = [{ key: END_KEY, headers: {}, value: null }];
+    const parts = [{ topic: topology.changelog, partition, records }];
+    await this.#transactions.commit({ parts, groupId, offsets: [] }, signal);
+    const offset = this.#transactions.lastOffsetOf(topology.changelog, partition);
+    // The answer was lost, and the broker knows the record without its place: it is written once more.
+    if (offset === undefined) throw new StaleLeaderFault(topology.changelog, partition);
+    return offset;
+  }
+
+  /** Brings the copy to the end of the changelog. @param end of what must be in it. @returns where the inputs are, undefined where nothing says so */
+  async #restore(
+    end: number,
+    signal: AbortSignal,
+  ): Promise<Readonly<Record<string, number>> | undefined> {
     const { settings, topology } = this.#context;
     const { limits, now, logger } = settings;
     const found = await this.#copy.checkpoint();
     const fresh = found && Math.abs(now() - found.at) < limits.stateCopyMs;
-    let checkpoint = fresh ? await this.#apply(found, signal) : undefined;
+    let checkpoint = fresh ? await this.#apply(found, end, signal) : undefined;
     if (!checkpoint) {
       if (found) {
         const why = fresh ? "the changelog is not the one it was made of" : "it is too old";
@@ -220,7 +243,7 @@ export class PartitionTask {
         logger.info(of, "the copy of the state is made again from the changelog");
       }
       await this.#copy.clear();
-      checkpoint = await this.#apply(undefined, signal);
+      checkpoint = await this.#apply(undefined, end, signal);
     }
     return checkpoint && (decodeCbor(checkpoint.positions) as Record<string, number>);
   }
@@ -229,15 +252,21 @@ export class PartitionTask {
    * Writes what the changelog has from the checkpoint on into the copy.
    * @returns the checkpoint of its end; undefined where the checkpoint is not of this changelog, or nothing is in it
    */
-  async #apply(from: Checkpoint | undefined, signal: AbortSignal): Promise<Checkpoint | undefined> {
+  async #apply(
+    from: Checkpoint | undefined,
+    end: number,
+    signal: AbortSignal,
+  ): Promise<Checkpoint | undefined> {
     const { settings, topology } = this.#context;
     const begin = new Map(from ? [[this.partition, from.offset]] : []);
     let known = from === undefined;
     let checkpoint: Checkpoint | undefined;
     const { changelog } = topology;
-    for await (const part of readToEnd(settings, changelog, begin, signal, this.partition)) {
+    const only = { partition: this.partition, knownOffset: end };
+    for await (const part of readToEnd(settings, changelog, begin, signal, only)) {
       const changes: EncodedChange[] = [];
-      for (const { key, value, offset } of part.records) {
+      const records = part.records.filter(({ key }) => key !== END_KEY);
+      for (const { key, value, offset } of records) {
         if (!known && from) {
           const same = key === POSITION_KEY && value && offset === from.offset;
           if (!same || Buffer.compare(value, from.positions) !== 0) return undefined;
@@ -248,7 +277,7 @@ export class PartitionTask {
         } else if (key !== null) changes.push({ key, value });
       }
       if (changes.length > 0) await this.#copy.write(changes);
-      this.#context.restored(part.records.length);
+      this.#context.restored(records.length);
     }
     if (!checkpoint) return undefined;
     await this.#copy.write([], checkpoint);

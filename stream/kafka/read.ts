@@ -1,5 +1,6 @@
 /** Reading up to the end as it is now: for `read`, `latest` and the restoring of state. */
 import type { StoredRecord } from "../port.ts";
+import { StaleLeaderFault } from "./faults.ts";
 import type { KafkaSettings } from "./options.ts";
 import { PartitionReader } from "./partition-reader.ts";
 import { withDeadline } from "./retry.ts";
@@ -9,6 +10,12 @@ export interface ReadPart {
   readonly records: readonly StoredRecord[];
   /** Where to go on in the partition that they are of. */
   readonly next: number;
+}
+
+/** One partition, and a record that is known to stand in it: a leader that does not have it is none any more. */
+export interface OnlyPartition {
+  readonly partition: number;
+  readonly knownOffset: number;
 }
 
 /**
@@ -21,7 +28,7 @@ export async function* readToEnd(
   topic: string,
   from: ReadonlyMap<number, number>,
   signal: AbortSignal,
-  only?: number,
+  only?: OnlyPartition,
 ): AsyncGenerator<ReadPart> {
   const doing = `read ${topic}`;
   const session = new KafkaSession(settings);
@@ -30,10 +37,17 @@ export async function* readToEnd(
   const positions = new Map<number, number>();
   try {
     const ranges = await withDeadline(settings, doing, signal, () =>
-      session.use([topic], (connection) => connection.ranges(topic)),
+      session.use([topic], async (connection) => {
+        const found = await connection.ranges(topic);
+        if (!only) return found;
+        const { partition, knownOffset } = only;
+        const mine = found.filter((one) => one.partition === partition);
+        if (mine.some(({ end }) => end <= knownOffset))
+          throw new StaleLeaderFault(topic, partition);
+        return mine;
+      }),
     );
     for (const one of ranges) {
-      if (only !== undefined && one.partition !== only) continue;
       ends.set(one.partition, one.end);
       positions.set(one.partition, from.get(one.partition) ?? one.start);
     }

@@ -30,8 +30,6 @@ import type { KafkaSettings } from "./options.ts";
 import { closedError } from "./retry.ts";
 import { saslOptions } from "./sasl.ts";
 
-/** Leaders and coordinators change rarely and say so when asked in vain; this is for what nobody asked, ms. */
-const METADATA_MAX_AGE_MS = 300_000;
 const KEEP_ALIVE_MS = 60_000;
 /** Kafka's error 3. */
 const UNKNOWN_TOPIC_OR_PARTITION = 3;
@@ -41,27 +39,67 @@ export type CoordinatorKind = "group" | "transaction";
 /** Kafka as one use of a session sees it. */
 export class Connection {
   readonly #cluster: Cluster;
+  readonly #settings: KafkaSettings;
   readonly #coordinators = new Map<string, Broker>();
   /** Who we say we are on it. */
   readonly credentials: KafkaCredentials;
   /** How far it ever got. */
   reached: Attempt["reached"] = "nothing";
+  /** Times in a row that what it knew of leaders and coordinators was of no use. */
+  #misled = 0;
+  #asked: number;
+  #turn = 0;
 
-  constructor(cluster: Cluster, credentials: KafkaCredentials) {
+  constructor(cluster: Cluster, credentials: KafkaCredentials, settings: KafkaSettings) {
     this.#cluster = cluster;
     this.credentials = credentials;
+    this.#settings = settings;
+    this.#asked = settings.moment();
   }
 
   async open(topics: readonly string[]): Promise<void> {
     await this.#cluster.connect();
     if (this.reached === "nothing") this.reached = "versions";
     if (topics.length > 0) await this.#cluster.addMultipleTargetTopics(topics);
+    const { limits, moment } = this.#settings;
+    if (moment() - this.#asked > limits.metadataMaxAgeMs) void this.#askAgain();
   }
 
-  /** Asks for leaders and coordinators again at the next use. */
-  forget(): void {
+  /** A use of it came to its end. */
+  answered(): void {
+    this.reached = "answers";
+    this.#misled = 0;
+  }
+
+  /**
+   * Asks for leaders and coordinators again at the next use.
+   * @returns false where that was done before and has not helped
+   */
+  forget(): boolean {
     this.#cluster.brokerPool.metadata = null;
     this.#coordinators.clear();
+    this.#misled += 1;
+    return this.#misled < 2;
+  }
+
+  /**
+   * Leaders and coordinators that change say so when they are asked in vain, but for a broker that has lost the others: it
+   * leads on, and whoever reads from it reads nothing new. So the others are asked from time to time, each in its turn.
+   */
+  async #askAgain(): Promise<void> {
+    this.#asked = this.#settings.moment();
+    const { brokerPool } = this.#cluster;
+    const ids = Object.keys(brokerPool.brokers);
+    this.#turn += 1;
+    const nodeId = ids[this.#turn % Math.max(1, ids.length)];
+    try {
+      // It asks one that it is connected to.
+      if (nodeId !== undefined) await brokerPool.findBroker({ nodeId });
+      await this.#cluster.refreshMetadata();
+      this.#coordinators.clear();
+    } catch {
+      // What is known stays, and is asked for again when its time comes.
+    }
   }
 
   partitionCount(topic: string): number {
@@ -145,10 +183,14 @@ export class KafkaSession {
   readonly #settings: KafkaSettings;
   readonly #sockets = new Set<Socket>();
   #connection: Connection | undefined;
+  /** Which of the brokers is asked first: one after another, because the first may take connections and never answer. */
+  #first: number;
   #closed = false;
 
   constructor(settings: KafkaSettings) {
     this.#settings = settings;
+    // Not all of a fleet begin with the same one.
+    this.#first = Math.floor(settings.random() * settings.brokers.length);
   }
 
   /** Runs the work on a connection that knows these topics. What fails is told as it is; see faults.ts. */
@@ -156,24 +198,29 @@ export class KafkaSession {
     topics: readonly string[],
     work: (connection: Connection) => Promise<T>,
   ): Promise<T> {
-    if (this.#closed) throw closedError("use");
-    this.#connection ??= this.#connect();
-    const connection = this.#connection;
-    try {
-      await connection.open(topics);
-      const result = await work(connection);
-      connection.reached = "answers";
-      return result;
-    } catch (error) {
+    for (let asked = 1; ; asked++) {
       if (this.#closed) throw closedError("use");
-      const told = this.#explained(error, connection, topics);
-      const { code, reaction } = faultOf(told);
-      // kafkajs asks for all topics it ever heard of at once, and one that is gone or forbidden fails the others.
-      const useless =
-        reaction === "reconnect" || code === "unknown_topic" || code === "not_authorized";
-      if (useless && this.#connection === connection) this.#drop();
-      else if (reaction === "refresh") connection.forget();
-      throw told;
+      this.#connection ??= this.#connect();
+      const connection = this.#connection;
+      try {
+        await connection.open(topics);
+        const result = await work(connection);
+        connection.answered();
+        return result;
+      } catch (error) {
+        if (this.#closed) throw closedError("use");
+        const told = this.#explained(error, connection, topics);
+        const { code, reaction } = faultOf(told);
+        // kafkajs asks for all topics it ever heard of at once, and one that is gone or forbidden fails the others.
+        let useless =
+          reaction === "reconnect" || code === "unknown_topic" || code === "not_authorized";
+        // Whoever misleads us again may have lost the others: the next of the list is asked.
+        if (reaction === "refresh") useless = !connection.forget() || useless;
+        if (useless && this.#connection === connection) this.#drop();
+        // Where nobody listens nothing was begun, and it costs nothing to try the next.
+        const elsewhere = connection.reached === "nothing" && tookNoConnection(error);
+        if (!elsewhere || asked >= this.#settings.brokers.length) throw told;
+      }
     }
   }
 
@@ -205,15 +252,16 @@ export class KafkaSession {
 
   #connect(): Connection {
     const { brokers, clientId, limits, logger } = this.#settings;
+    const first = this.#first++ % brokers.length;
     const credentials = this.#settings.credentials();
     const { sasl, tls } = credentials;
     const cluster = createCluster(
       {
-        brokers,
+        brokers: [...brokers.slice(first), ...brokers.slice(0, first)],
         clientId,
         connectionTimeout: limits.connectionTimeoutMs,
         requestTimeout: limits.requestTimeoutMs,
-        metadataMaxAge: METADATA_MAX_AGE_MS,
+        metadataMaxAge: limits.metadataMaxAgeMs,
         socketFactory: this.#socketFactory,
         ...(sasl ? { sasl: saslOptions(sasl) } : {}),
         ...(tls ? { ssl: tls } : {}),
@@ -223,7 +271,7 @@ export class KafkaSession {
         logger.debug({ kafkajs: namespace, kafkajsLevel: label }, log.message);
       },
     );
-    return new Connection(cluster, credentials);
+    return new Connection(cluster, credentials, this.#settings);
   }
 
   readonly #socketFactory: ISocketFactory = ({ host, port, ssl, onConnect }) => {
@@ -260,4 +308,14 @@ export class KafkaSession {
     this.#sockets.add(socket);
     return socket;
   };
+}
+
+/** As kafkajs says it, however deep in what it wraps around it. */
+function tookNoConnection(error: unknown): boolean {
+  let at = error as { readonly name?: string; readonly cause?: unknown } | undefined;
+  for (let depth = 0; at && depth < 8; depth++) {
+    if (at.name === "KafkaJSConnectionError") return true;
+    at = at.cause as typeof at;
+  }
+  return false;
 }

@@ -104,7 +104,7 @@ export class PartitionTransactions {
       );
       await Promise.all([
         this.#produce(identity, commit.parts, signal),
-        this.#commitOffsets(identity, commit, coordinating, signal),
+        commit.offsets.length > 0 && this.#commitOffsets(identity, commit, coordinating, signal),
       ]);
       await coordinating((coordinator) =>
         coordinator.endTxn({ ...identity, transactionResult: true }),

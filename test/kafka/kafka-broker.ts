@@ -47,6 +47,7 @@ exit $code`;
 export interface ClusterNode {
   readonly id: number;
   readonly controllerPort: number;
+  readonly advertisedControllerPort: number;
   /** `id@host:port` of all controllers, as the others reach them. */
   readonly voters: string;
   /** Where it listens for other brokers, and where they are told that it does. */
@@ -173,6 +174,8 @@ export class KafkaBroker {
     const { listeners = {}, listenerHost = "127.0.0.1", scram = [], node } = this.#options;
     const controller = node?.controllerPort ?? ownController;
     const peers = (at: number | undefined) => (node ? `,PEERS://127.0.0.1:${at}` : "");
+    // Voters tell each other where they are, and would go past the proxies.
+    const voter = node ? `,CONTROLLER://127.0.0.1:${node.advertisedControllerPort}` : "";
     const more = Object.entries(listeners);
     const on = (host: string) =>
       more.map(([name]) => `,${name}://${host}:${this.listenerPort(name)}`).join("");
@@ -182,7 +185,7 @@ export class KafkaBroker {
       "node.id": String(node?.id ?? 1),
       "controller.quorum.voters": node?.voters ?? `1@127.0.0.1:${controller}`,
       listeners: `PLAINTEXT://127.0.0.1:${port},CONTROLLER://127.0.0.1:${controller},PROXIED://127.0.0.1:${proxiedPort}${peers(node?.peersPort)}${on("127.0.0.1")}`,
-      "advertised.listeners": `PLAINTEXT://127.0.0.1:${port},PROXIED://127.0.0.1:${proxyPort}${peers(node?.advertisedPeersPort)}${on(listenerHost)}`,
+      "advertised.listeners": `PLAINTEXT://127.0.0.1:${port},PROXIED://127.0.0.1:${proxyPort}${peers(node?.advertisedPeersPort)}${voter}${on(listenerHost)}`,
       "controller.listener.names": "CONTROLLER",
       "inter.broker.listener.name": node ? "PEERS" : "PLAINTEXT",
       "listener.security.protocol.map": `PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,PROXIED:PLAINTEXT,PEERS:PLAINTEXT${protocols}`,

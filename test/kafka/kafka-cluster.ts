@@ -3,6 +3,13 @@
  * before it counts: what a team would run. Clients reach each through a proxy, and so do the brokers each other, so that
  * a network can come apart between any two.
  */
+import { randomBytes } from "node:crypto";
+import { setTimeout as pause } from "node:timers/promises";
+import { pino } from "pino";
+import { metadataRequest } from "../../stream/kafka/admin-requests.ts";
+import { KafkaEventLog } from "../../stream/kafka/kafka-event-log.ts";
+import { settle } from "../../stream/kafka/options.ts";
+import { KafkaSession } from "../../stream/kafka/session.ts";
 import { freePorts, KafkaBroker } from "./kafka-broker.ts";
 import { KafkaProxy } from "./kafka-proxy.ts";
 
@@ -25,6 +32,9 @@ const PROPERTIES: Readonly<Record<string, string>> = {
   "broker.heartbeat.interval.ms": "500",
 };
 
+const WHOLE_POLL_MS = 100;
+const WHOLE_DEADLINE_MS = 120_000;
+
 class Node {
   readonly id: NodeId;
   readonly broker: KafkaBroker;
@@ -36,9 +46,16 @@ class Node {
 
   constructor(id: NodeId, ports: NodePorts, voters: string) {
     this.id = id;
-    const { controllerPort, peersPort, advertisedPeersPort } = ports;
+    const { controllerPort, advertisedControllerPort, peersPort, advertisedPeersPort } = ports;
     this.broker = new KafkaBroker({
-      node: { id, voters, controllerPort, peersPort, advertisedPeersPort },
+      node: {
+        id,
+        voters,
+        controllerPort,
+        advertisedControllerPort,
+        peersPort,
+        advertisedPeersPort,
+      },
       proxyPort: ports.clientsPort,
       proxiedPort: ports.proxiedPort,
       properties: PROPERTIES,
@@ -147,6 +164,26 @@ export class KafkaCluster {
     };
   }
 
+  /** Resolves when each of the brokers hears of what is new, and says that all partitions have all their copies in sync. */
+  async whole(): Promise<void> {
+    const news = `news-${randomBytes(5).toString("hex")}`;
+    const log = new KafkaEventLog({
+      brokers: this.directAddresses,
+      clientId: "whole",
+      logger: pino({ level: "silent" }),
+      limits: { callDeadlineMs: WHOLE_DEADLINE_MS, longestPauseMs: 500 },
+    });
+    await log.start();
+    await log.createTopics([{ name: news, partitions: 1, cleanup: "delete" }]);
+    await log.stop();
+    for (;;) {
+      const views = await Promise.all(this.directAddresses.map(partitionsAt));
+      const [first] = views;
+      if (first?.includes(news) && views.every((one) => one === first)) return;
+      await pause(WHOLE_POLL_MS);
+    }
+  }
+
   async stop(): Promise<void> {
     await Promise.all(this.#nodes.map(({ broker }) => broker.stop()));
     for (const { proxies } of this.#nodes) for (const proxy of proxies) await proxy.stop();
@@ -163,4 +200,23 @@ export class KafkaCluster {
 function speaker(clientId: string): number | undefined {
   const found = /(?:^|-)(\d)(?:-|$)/.exec(clientId);
   return found ? Number(found[1]) : undefined;
+}
+
+/** @returns what this broker knows of all partitions; undefined where one lacks a copy, or it does not answer */
+async function partitionsAt(address: string): Promise<string | undefined> {
+  const logger = pino({ level: "silent" });
+  const session = new KafkaSession(settle({ brokers: [address], clientId: "whole", logger }));
+  try {
+    const { brokers, topics } = await session.use([], (one) => one.ask(metadataRequest(null)));
+    const partitions = topics.flatMap(({ name, partitions: of }) =>
+      of.map(({ partition, leader, inSync }) => [name, partition, leader, inSync.length] as const),
+    );
+    if (brokers.length < NODES.length) return undefined;
+    if (partitions.some(([, , , inSync]) => inSync < NODES.length)) return undefined;
+    return JSON.stringify(partitions.toSorted());
+  } catch {
+    return undefined;
+  } finally {
+    session.close();
+  }
 }

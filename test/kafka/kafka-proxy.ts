@@ -8,7 +8,7 @@ import { connect, createServer, type Server, type Socket } from "node:net";
 import { SlowLine } from "./slow-line.ts";
 
 /** Kafka's API keys by name, as far as tests need them. */
-export const API_KEYS = { produce: 0, fetch: 1, endTxn: 26 } as const;
+export const API_KEYS = { produce: 0, fetch: 1, listOffsets: 2, endTxn: 26 } as const;
 export type DroppableApi = keyof typeof API_KEYS;
 
 interface Pair {
@@ -30,6 +30,7 @@ export class KafkaProxy {
   #silent = false;
   #loses: ((clientId: string) => boolean) | undefined;
   #delayMs = 0;
+  readonly #asked = new Map<number, number>();
   /** Answers swallowed so far. */
   dropped = 0;
   /** Produce answers that went through. */
@@ -63,6 +64,11 @@ export class KafkaProxy {
   /** Cuts all connections that stand. */
   cut(): void {
     for (const pair of [...this.#pairs]) this.#end(pair);
+  }
+
+  /** Requests of this kind that went through so far. */
+  asked(api: DroppableApi): number {
+    return this.#asked.get(API_KEYS[api]) ?? 0;
   }
 
   /** While true, connections end before a byte goes through, and those that stand are cut. */
@@ -124,7 +130,9 @@ export class KafkaProxy {
     frames(client, (frame) => {
       pair.clientId ??= clientIdIn(frame);
       if (this.#lost(pair)) return;
-      apiOf.set(frame.readInt32BE(8), frame.readInt16BE(4));
+      const api = frame.readInt16BE(4);
+      apiOf.set(frame.readInt32BE(8), api);
+      this.#asked.set(api, (this.#asked.get(api) ?? 0) + 1);
       there.send(frame);
     });
     frames(broker, (frame) => {
