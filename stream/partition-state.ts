@@ -89,6 +89,10 @@ export class PartitionState implements StateView {
     this.#list(key, value !== undefined);
   }
 
+  get changedKeys(): number {
+    return this.#changed.size;
+  }
+
   /** What has changed since the last commit. */
   *changes(): Generator<StateChange> {
     for (const [key, now] of this.#changed) yield { key, was: this.before(key), now };

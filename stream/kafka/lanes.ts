@@ -53,6 +53,21 @@ export class Lanes {
     return [...this.#lanes.values()].every((lane) => lane.position >= lane.end);
   }
 
+  /** Whether anything that is here was not taken yet. */
+  hasRecords(): boolean {
+    return [...this.#lanes.values()].some(
+      (lane) => lane.packed.length > 0 || lane.taken < lane.queue.length,
+    );
+  }
+
+  /** Whether the log has more of a lane that has nothing here: it is being fetched. */
+  awaited(): boolean {
+    return [...this.#lanes.values()].some(
+      (lane) =>
+        lane.ahead < lane.end && lane.packed.length === 0 && lane.taken >= lane.queue.length,
+    );
+  }
+
   /** Those that hold less than this much read ahead, bytes on the wire. */
   withRoom(bytes: number): Lane[] {
     return [...this.#lanes.values()].filter((lane) => lane.packedBytes < bytes).map(laneOf);

@@ -59,8 +59,11 @@ export interface KafkaLimits {
   readonly fetchPartitionBytes: number;
   /** Batches from this size on are compressed with zstd, bytes: below it the frame eats the gain. */
   readonly compressFromBytes: number;
-  /** A processor commits after at most this many records … */
+  /** A processor commits what there is; where more comes all the time, it gathers so long, ms … */
+  readonly commitIntervalMs: number;
+  /** … or so many records, or changed keys and outputs: memory, and the size of a transaction … */
   readonly commitRecords: number;
+  readonly commitChanges: number;
   /** … and fetches no more for a partition that has so much read ahead, bytes on the wire. */
   readonly readAheadBytes: number;
   /** State values of one partition that are kept decoded, about: what is used again and again. */
@@ -91,7 +94,9 @@ export const KAFKA_LIMITS: KafkaLimits = {
   fetchBytes: 8 * 1024 * 1024,
   fetchPartitionBytes: 1024 * 1024,
   compressFromBytes: 512,
-  commitRecords: 5000,
+  commitIntervalMs: 1000,
+  commitRecords: 100_000,
+  commitChanges: 25_000,
   readAheadBytes: 512 * 1024,
   stateCacheEntries: 20_000,
   stateCopyMs: 12 * 3_600_000,

@@ -9,9 +9,10 @@
  *
  * A copy of the state is kept on this machine (local-state.ts), so that only the tail of the changelog has to be read.
  */
+import { setImmediate as turn } from "node:timers/promises";
 import { decodeCbor, encodeCbor } from "../../events/codec.ts";
 import { type EncodedChange, PartitionState } from "../partition-state.ts";
-import type { StoredRecord, Topology } from "../port.ts";
+import type { Output, Topology } from "../port.ts";
 import { Bell } from "./bell.ts";
 import { faultOf, StaleLeaderFault } from "./faults.ts";
 import { type Lane, Lanes } from "./lanes.ts";
@@ -22,13 +23,15 @@ import { readToEnd } from "./read.ts";
 import type { FetchEntry } from "./requests.ts";
 import { closedError, Outage } from "./retry.ts";
 import type { KafkaSession } from "./session.ts";
-import { inputOf, outputPartition, outputRecord, runSteps, StepError } from "./steps.core.ts";
+import { outputPartition, outputRecord, StepError, Steps } from "./steps.core.ts";
 import { type CommitPart, PartitionTransactions } from "./transactions.ts";
 
 /** A key of the changelog that no state can have: where the positions of the inputs stand. */
 const POSITION_KEY = "\u0000position";
 /** Another, under which nothing ever stands: what is written when a partition is taken over. */
 const END_KEY = "\u0000end";
+/** Stepped over at once, before the event loop gets to fetches and heartbeats: a few ms. */
+const SLICE_RECORDS = 500;
 /** How long a tick that was sent may take to come back before another is sent, ms. */
 const TICK_PATIENCE_MS = 5000;
 /** How often a partition that was taken from us asks whether it is ours again, ms. */
@@ -303,43 +306,71 @@ export class PartitionTask {
   }
 
   async #processOnce(signal: AbortSignal): Promise<void> {
-    const taken = this.#lanes.take(this.#context.settings.limits.commitRecords);
-    const positions = this.#lanes.next();
-    if (!this.#lanes.wouldMove(positions)) {
-      await this.#idle(signal);
-      return;
-    }
-    const outputs = runSteps(this.#context.topology, this.#state, taken);
-    const { topology, groupId, settings } = this.#context;
-    const changes = this.#state.encoded();
-    const position = encodeCbor(Object.fromEntries(positions));
-    const parts = await this.#parts(outputs, changes, position);
-    const offsets = [...positions].map(([topic, offset]) => ({
-      topic,
-      partition: this.partition,
-      offset,
-    }));
+    const steps = new Steps(this.#context.topology, this.#state);
+    let moved = false;
+    // From the first step to the commit: pause() waits for all of it.
     this.#committing = true;
-    const begun = settings.moment();
     try {
-      await this.#transactions.commit({ parts, groupId, offsets }, signal);
-      const offset = this.#transactions.lastOffsetOf(topology.changelog, this.partition);
-      const at = settings.now();
-      const checkpoint = offset === undefined ? undefined : { offset, positions: position, at };
-      await this.#copy.write(changes, checkpoint);
+      await this.#gather(steps, signal);
+      const positions = this.#lanes.next();
+      moved = this.#lanes.wouldMove(positions);
+      if (moved) await this.#commit(steps, positions, signal);
     } finally {
       this.#committing = false;
       this.#bell.ring();
     }
+    // What came meanwhile has rung already.
+    if (!moved && !this.#lanes.hasRecords()) await this.#idle(signal);
+  }
+
+  /**
+   * Steps over what makes one commit: all that is there. Where more comes than can be taken at once a commit gathers for a while,
+   * so that what is changed again and again is written once; never so long or so much that it would be in anybody's way.
+   */
+  async #gather(steps: Steps, signal: AbortSignal): Promise<void> {
+    const { settings } = this.#context;
+    const { commitRecords, commitChanges, commitIntervalMs } = settings.limits;
+    const until = settings.moment() + commitIntervalMs;
+    while (!signal.aborted && !this.#stopping && !this.#paused) {
+      const taken = this.#lanes.take(Math.min(SLICE_RECORDS, commitRecords - steps.inputs));
+      steps.take(taken);
+      const left = until - settings.moment();
+      if (steps.inputs >= commitRecords || steps.held >= commitChanges || left <= 0) return;
+      if (taken.length > 0) await turn();
+      else if (steps.inputs > 0 && this.#lanes.awaited()) await this.#bell.wait(left, signal);
+      else return;
+    }
+  }
+
+  async #commit(
+    steps: Steps,
+    positions: ReadonlyMap<string, number>,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { topology, groupId, settings } = this.#context;
+    const outputs = steps.finish();
+    const changes = this.#state.encoded();
+    const position = encodeCbor(Object.fromEntries(positions));
+    const parts = await this.#parts(outputs, changes, position);
+    const { partition } = this;
+    const offsets = [...positions].map(([topic, offset]) => ({ topic, partition, offset }));
+    const begun = settings.moment();
+    await this.#transactions.commit({ parts, groupId, offsets }, signal);
+    const offset = this.#transactions.lastOffsetOf(topology.changelog, partition);
+    const at = settings.now();
+    const checkpoint = offset === undefined ? undefined : { offset, positions: position, at };
+    await this.#copy.write(changes, checkpoint);
     this.#state.committed();
     this.#lanes.committed(positions);
-    this.#noteTicks(taken);
-    const records = taken.filter((one) => inputOf(topology, one)?.kind === "record").length;
-    this.#context.committed(records, settings.moment() - begun);
+    if (steps.lastTick !== undefined) {
+      this.#lastTick = Math.max(this.#lastTick, steps.lastTick);
+      this.#tickSent = Number.NEGATIVE_INFINITY;
+    }
+    this.#context.committed(steps.records, settings.moment() - begun);
   }
 
   async #parts(
-    outputs: ReturnType<typeof runSteps>,
+    outputs: readonly Output[],
     changes: readonly EncodedChange[],
     position: Uint8Array,
   ): Promise<CommitPart[]> {
@@ -362,15 +393,6 @@ export class PartitionTask {
     records.push({ key: POSITION_KEY, headers: {}, value: position });
     parts.push({ topic: topology.changelog, partition: this.partition, records });
     return parts;
-  }
-
-  #noteTicks(taken: readonly StoredRecord[]): void {
-    for (const record of taken) {
-      const input = inputOf(this.#context.topology, record);
-      if (input?.kind !== "tick") continue;
-      this.#lastTick = Math.max(this.#lastTick, input.time);
-      this.#tickSent = Number.NEGATIVE_INFINITY;
-    }
   }
 
   /** Nothing to process: time may pass. Waits for what comes next. */

@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import { decodeCbor, encodeCbor, encodeEvent } from "../../events/codec.ts";
 import { PartitionState } from "../partition-state.ts";
 import type { Output, StoredRecord, Topology } from "../port.ts";
-import { inputOf, outputRecord, runSteps, StepError } from "./steps.core.ts";
+import { inputOf, outputRecord, StepError, Steps } from "./steps.core.ts";
 
 function stored(offset: number, over: Partial<StoredRecord> = {}): StoredRecord {
   const value = encodeCbor(offset);
@@ -34,6 +34,12 @@ const tick = (time: number, over: Partial<StoredRecord> = {}) =>
     value: encodeEvent("tidegate.tick", { time }),
     ...over,
   });
+
+function runSteps(of: Topology, state: PartitionState, records: readonly StoredRecord[]): Output[] {
+  const steps = new Steps(of, state);
+  steps.take(records);
+  return steps.finish();
+}
 
 describe("steps", () => {
   test("see state as the steps before left it; of a coalesced topic the last output of a key stays", () => {
@@ -87,6 +93,31 @@ describe("steps", () => {
     expect(ids([1, 2, 3])).toEqual(["undefined-3@3"]);
     state.committed();
     expect(ids([4])).toEqual(["3-4@4"]);
+  });
+
+  test("taken in slices are one commit, and what is held for it is known", () => {
+    const state = new PartitionState([], 1000);
+    const steps = new Steps(
+      topology({
+        tickMs: 10,
+        step: (_, input) => {
+          const id = input.kind === "record" ? `${input.record.offset}` : "tick";
+          return { state: [[id, 1]], outputs: [out("all", "k", id), out("last", "k", id)] };
+        },
+      }),
+      state,
+    );
+    steps.take([stored(1), stored(2)]);
+    expect(steps).toMatchObject({ inputs: 2, records: 2, held: 5 });
+    steps.take([tick(7), stored(3)]);
+    expect(steps).toMatchObject({ inputs: 4, records: 3, lastTick: 7 });
+    expect(steps.finish().map((one) => `${one.topic}:${one.id}`)).toEqual([
+      "all:1",
+      "all:2",
+      "all:tick",
+      "all:3",
+      "last:3",
+    ]);
   });
 
   test("that throw say where, and leave the state to be rolled back", () => {

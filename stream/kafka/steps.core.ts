@@ -35,47 +35,76 @@ export function inputOf(topology: Topology, record: StoredRecord): TopologyInput
   }
 }
 
-/** Changes the state in place. @throws StepError, EventLogError where the state cannot be read; what was changed by then is for the caller to roll back */
-export function runSteps(
-  topology: Topology,
-  state: PartitionState,
-  records: readonly StoredRecord[],
-): Output[] {
-  const gathered = new Gathered(topology);
-  for (const record of records) {
-    try {
-      const input = inputOf(topology, record);
-      if (!input) continue;
-      const result = topology.step(state, input);
-      // Looked at even where the step caught what a failed read threw.
-      if (state.readError) throw state.readError;
-      for (const [key, value] of result.state) state.change(key, value);
-      for (const output of result.outputs) gathered.add(output);
-    } catch (error) {
-      if (state.readError) throw state.readError;
-      const at = `${record.topic}/${record.partition} offset ${record.offset}`;
-      throw new StepError(topology.name, at, error);
+/** The steps of one commit, over what came of the inputs so far. The state is changed in place. */
+export class Steps {
+  readonly #topology: Topology;
+  readonly #state: PartitionState;
+  readonly #gathered: Gathered;
+  #last: StoredRecord | undefined;
+  /** Inputs taken, those that no step sees among them. */
+  inputs = 0;
+  /** Of them the records that a step saw. */
+  records = 0;
+  /** Time of the newest tick among them, ms since 1970. */
+  lastTick: number | undefined;
+
+  constructor(topology: Topology, state: PartitionState) {
+    this.#topology = topology;
+    this.#state = state;
+    this.#gathered = new Gathered(topology);
+  }
+
+  /** What is held for the commit, about: changed keys and outputs. */
+  get held(): number {
+    return this.#state.changedKeys + this.#gathered.size;
+  }
+
+  /** @throws StepError, EventLogError where the state cannot be read; all of the commit is then for the caller to roll back */
+  take(records: readonly StoredRecord[]): void {
+    const state = this.#state;
+    for (const record of records) {
+      this.inputs += 1;
+      this.#last = record;
+      try {
+        const input = inputOf(this.#topology, record);
+        if (!input) continue;
+        if (input.kind === "tick") this.lastTick = Math.max(this.lastTick ?? 0, input.time);
+        else this.records += 1;
+        const result = this.#topology.step(state, input);
+        // Looked at even where the step caught what a failed read threw.
+        if (state.readError) throw state.readError;
+        for (const [key, value] of result.state) state.change(key, value);
+        for (const output of result.outputs) this.#gathered.add(output);
+      } catch (error) {
+        if (state.readError) throw state.readError;
+        const at = `${record.topic}/${record.partition} offset ${record.offset}`;
+        throw new StepError(this.#topology.name, at, error);
+      }
     }
   }
-  const last = records.at(-1);
-  if (topology.show && last) {
+
+  /** All outputs of the commit. @throws as take() does */
+  finish(): Output[] {
+    const last = this.#last;
+    if (!this.#topology.show || !last) return this.#gathered.all();
+    const state = this.#state;
     const commit: CommitView = {
       was: (key) => state.before(key),
       now: (key) => state.get(key),
       last,
     };
-    const where = `${last.topic}/${last.partition} up to offset ${last.offset}`;
-    for (const change of state.changes()) {
-      try {
-        for (const output of topology.show(change, commit)) gathered.add(output);
-        if (state.readError) throw state.readError;
-      } catch (error) {
-        if (state.readError) throw state.readError;
-        throw new StepError(topology.name, where, error);
+    try {
+      for (const change of state.changes()) {
+        for (const output of this.#topology.show(change, commit)) this.#gathered.add(output);
       }
+    } catch (error) {
+      if (state.readError) throw state.readError;
+      const where = `${last.topic}/${last.partition} up to offset ${last.offset}`;
+      throw new StepError(this.#topology.name, where, error);
     }
+    if (state.readError) throw state.readError;
+    return this.#gathered.all();
   }
-  return gathered.all();
 }
 
 /** Outputs of one commit. Of a coalesced topic only the last for each key is ever held: most never live long. */
@@ -90,11 +119,16 @@ class Gathered {
     }
   }
 
+  size = 0;
+
   add(output: Output): void {
+    this.size += 1;
     const { topic, key } = output;
     const last = this.#last.get(topic);
     if (last) {
+      const { size } = last;
       last.set(key, output);
+      this.size += last.size - size - 1;
       return;
     }
     const inOrder = this.#inOrder.get(topic);
