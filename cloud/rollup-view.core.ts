@@ -28,8 +28,10 @@ export function shownRollups(
   if (!of) return [];
   const { series } = of;
   const outputs: Output[] = [];
+  let parts: readonly string[] | undefined;
   const tell: WindowOutput = (resolution, window, now) => {
-    outputs.push(outputOf(topic, series, resolution, window, now));
+    parts ??= keyParts(series);
+    outputs.push(outputOf(topic, series, parts, resolution, window, now));
   };
   if (of.kind === "open") openWindows(series, change, commit, tell);
   else packedWindows(series, of.resolution, of.number, change, commit, tell);
@@ -99,6 +101,7 @@ function sameWindow(a: OpenWindow | undefined, b: OpenWindow): boolean {
 function outputOf(
   topic: string,
   series: string,
+  parts: readonly string[],
   resolution: Resolution,
   window: number,
   aggregate: Aggregate | undefined,
@@ -107,12 +110,10 @@ function outputOf(
   const common = { topic, key, type: "tidegate.rollup", time: window } as const;
   if (!aggregate) return { ...common, id: `${key}@end`, event: null };
   const [count, min, max, sum] = aggregate;
-  const [gateway = "", device = "", metric = ""] = keyParts(series);
+  const [gateway = "", device = "", metric = ""] = parts;
   // Each change adds one reading, so the count is the revision.
   const revision = count;
-  const event: Rollup = {
-    ...{ gateway, device, metric, resolution, window },
-    ...{ count, min, max, sum, revision },
-  };
+  const of = { gateway, device, metric, resolution, window };
+  const event: Rollup = { ...of, count, min, max, sum, revision };
   return { ...common, id: `${key}@${count}`, event };
 }

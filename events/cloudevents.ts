@@ -31,15 +31,16 @@ export function eventHeaders(
   };
 }
 
-/** Events of a batch come in the same few ms, and a date costs more than all else about their headers. */
-let lastTime = 0;
-let lastText = "1970-01-01T00:00:00.000Z";
+/** Events of a batch are of the same few ms or windows, and a date costs more than all else about their headers. */
+const texts = new Map<number, string>();
+const TEXTS_KEPT = 256;
 
 /** RFC 3339 text; Date covers ±8.64e15 ms and throws beyond. */
 export function isoTime(ms: number): string {
-  if (ms === lastTime) return lastText;
+  const known = texts.get(ms);
+  if (known !== undefined) return known;
   const text = new Date(Math.abs(ms) <= 8.64e15 ? ms : 0).toISOString();
-  lastTime = ms;
-  lastText = text;
+  if (texts.size >= TEXTS_KEPT) texts.clear();
+  texts.set(ms, text);
   return text;
 }
