@@ -8,12 +8,14 @@ import type { SentEntry } from "./world.ts";
 /**
  * @param gone positions of each gateway that went with its disk
  * @param forgetful gateways whose disk lost what it knew of sessions: they recognise nothing for certain
+ * @param restored gateways that went on from an old copy, and so may send what was given up for space after what came later
  */
 export function sentProblems(
   sent: readonly SentEntry[],
   events: readonly JournalRecord[],
   gone: ReadonlyMap<string, number>,
   forgetful: ReadonlySet<string>,
+  restored: ReadonlySet<string>,
 ): readonly string[] {
   const remembered = sent.filter(({ gateway }) => !forgetful.has(gateway));
   const verdict = checkSent(sent, events, { recognised: recognitions(remembered), gone });
@@ -24,7 +26,9 @@ export function sentProblems(
       (one) => `stands there as ${JSON.stringify(one.stored)}: ${story(one.reading)}`,
     ),
     ...verdict.unknown.map((one) => `was never sent: ${JSON.stringify(one)}`),
-    ...verdict.order.map((one) => `${story(one.second)} stands before ${story(one.first)}`),
+    ...verdict.order
+      .filter(({ first }) => !restored.has(first.gateway))
+      .map((one) => `${story(one.second)} stands before ${story(one.first)}`),
   ];
 }
 

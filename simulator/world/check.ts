@@ -84,7 +84,10 @@ export async function checkWorld(world: World): Promise<RunOutcome> {
   tell("rest", world.failures);
   tell("time", checkTimes(world, events));
   tell("calm", calmProblems(world, events));
-  tell("sent", sentProblems(world.sent, events, goneCounts(world), decayed(world)));
+  tell(
+    "sent",
+    sentProblems(world.sent, events, goneCounts(world), decayed(world), restored(world)),
+  );
   tell("told", toldProblems(world, events));
   // On their way they overtake each other: only what the topic holds in the end goes in order.
   const newest = (await raw(names.status)).map(decodeStatus);
