@@ -27,8 +27,8 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: "released before the log has it",
     file: "gateway/forwarder/forwarder.ts",
-    find: "this.#sending = { batch, upTo: last.position };",
-    put: "this.#sending = { batch, upTo: last.position }; void buffer.release(last.position).catch(() => {});",
+    find: "this.#sending = { batch, upTo: last.position, bytes };",
+    put: "this.#sending = { batch, upTo: last.position, bytes }; void buffer.release(last.position).catch(() => {});",
     seeds: 10,
   },
   {
