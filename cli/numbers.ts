@@ -7,6 +7,12 @@ export function wholeNumber(text: string): number {
   return Number(text);
 }
 
+export function numberFromOne(text: string): number {
+  const number = wholeNumber(text);
+  if (number === 0) throw new InvalidArgumentError("At least 1.");
+  return number;
+}
+
 /** A duration as scenarios have it; a plain number is of this unit. @returns a parser that gives ms */
 export function durationIn(unitMs: number): (text: string) => number {
   return (text) => {

@@ -1,6 +1,6 @@
 /** `tidegate simulate`: a fleet of devices over real MQTT, of a scenario or of all kinds; `simulate verify` checks it. */
 import { Command, InvalidArgumentError, Option } from "commander";
-import { decimal, durationIn, wholeNumber } from "./numbers.ts";
+import { decimal, durationIn, numberFromOne, wholeNumber } from "./numbers.ts";
 import { verifyCommand } from "./simulate-verify.ts";
 
 export function simulateCommand(): Command {
@@ -20,7 +20,7 @@ export function simulateCommand(): Command {
     .option(
       "--devices <COUNT>",
       "devices, each with a connection of its own (default: 50, or as many as the scenario has)",
-      wholeNumber,
+      numberFromOne,
     )
     .option("--seed <NUMBER>", "the same seed gives the same signals (default: 1)", wholeNumber)
     .option(

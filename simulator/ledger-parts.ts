@@ -84,7 +84,7 @@ export class LedgerParts {
   /** Each as if it were a whole ledger, with the messages of some numbers. */
   *#inPieces(file: string): Generator<string> {
     const { directory, pieceBytes = PIECE_BYTES } = this.#options;
-    const count = Math.max(1, Math.ceil(statSync(file).size / pieceBytes));
+    const count = Math.max(1, Math.ceil(sizeOf(file) / pieceBytes));
     const spill = new Spill(directory, "piece");
     const everywhere = (line: string) => {
       for (let piece = 0; piece < count; piece += 1) spill.add(piece, line);
@@ -104,7 +104,7 @@ export class LedgerParts {
         spill.add(Number(n) % count, line);
         if (kind === "s") sent.set(Number(i), (sent.get(Number(i)) ?? 0) + 1);
       } else {
-        const entry = JSON.parse(line);
+        const entry = entryOf(line, file, lines);
         if (entry.t === "device") names.set(entry.i, entry.d);
         everywhere(line);
       }
@@ -155,4 +155,21 @@ function acknowledgedIn(line: string, count: number, spill: Spill): void {
   const [, at, ...numbers] = JSON.parse(line) as [string, number, ...number[]];
   const pieces = Map.groupBy(numbers, (n) => n % count);
   for (const [piece, own] of pieces) spill.add(piece, JSON.stringify(["a", at, ...own]));
+}
+
+/** @throws Error in words for whoever named the file */
+function sizeOf(file: string): number {
+  const found = statSync(file, { throwIfNoEntry: false });
+  if (!found) throw new Error(`there is no ledger ${file}`);
+  return found.size;
+}
+
+/** @throws Error where a line is none of a ledger */
+function entryOf(line: string, file: string, number: number) {
+  try {
+    return JSON.parse(line);
+  } catch (error) {
+    const what = `${file}, line ${number} is not of a ledger that tidegate simulate --ledger has written`;
+    throw new Error(`${what}: ${(error as Error).message}`, { cause: error });
+  }
 }

@@ -10,10 +10,12 @@ interface Small extends Case {
   readonly site: LiveFleet;
   readonly failure: Failure;
   readonly runs: number;
+  /** Whether it has failed again at all. */
+  readonly fails: boolean;
 }
 
 export async function sweepText(seed: number, failed: Failure, small: Small): Promise<string> {
-  const { scenario, faults, site, failure, runs } = small;
+  const { scenario, faults, site, failure, runs, fails } = small;
   const devices = scenario.gateways.map(
     ({ name, devices }) => `  ${name}: ${devices.map((device) => device.name).join(", ")}`,
   );
@@ -21,7 +23,9 @@ export async function sweepText(seed: number, failed: Failure, small: Small): Pr
     `${scenario.name} fails with seed ${seed}:`,
     ...indented(failed.words),
     "",
-    `The smallest that still fails there, after ${runs} runs: ${clockText(scenario.durationMs)} of`,
+    fails
+      ? `The smallest that still fails there, after ${runs} runs: ${clockText(scenario.durationMs)} of`
+      : `It did not fail there again with the same seed, so its cause may lie outside of the fleet: ${clockText(scenario.durationMs)} of`,
     ...devices,
     ...(faults.length === 0 ? ["  with nothing that goes wrong by the scenario"] : ["with"]),
     ...faults.map((fault) => `  ${faultText(fault, scenario)}`),

@@ -106,4 +106,29 @@ describe("a test with many seeds", () => {
       seeds: 2,
     });
   });
+
+  test("a rule that looked at nothing with any seed is no success", async () => {
+    const warm = { name: "warm", when: "temperature above -15", device: "nobody-*" };
+    const dead: FleetDefinition = { ...STORES, rules: [warm] };
+    const error = await failed(fleet(dead).sweep({ seeds: 2, durationMs: 100_000 }));
+    expect(error.message).toMatch(
+      /^With every one of 2 seeds, so that it was not tried:\n {2}.*nobody-\*/,
+    );
+  });
+
+  test("what does not fail again is told as that", async () => {
+    let calls = 0;
+    const error = await failed(
+      fleet(STORES).sweep({
+        seeds: 1,
+        shrinkRuns: 3,
+        durationMs: 100_000,
+        check: () => {
+          calls += 1;
+          if (calls === 1) throw new Error("once");
+        },
+      }),
+    );
+    expect(error.message).toContain("It did not fail there again with the same seed");
+  });
 });

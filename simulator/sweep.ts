@@ -49,7 +49,7 @@ export class SweepError extends Error {
 const SHRINK_RUNS = 100;
 const MOST_SEEDS = 1_000_000;
 
-/** @throws SweepError at the first seed that fails */
+/** @throws SweepError at the first seed that fails; also where a rule has looked at nothing with any seed */
 export async function sweep(
   scenarioOf: (overrides: Overrides) => Scenario,
   options: SweepOptions,
@@ -59,6 +59,8 @@ export async function sweep(
     throw new RangeError(`seeds is ${seeds}; it must be a whole number from 1 to ${MOST_SEEDS}`);
   }
   const strikes = new Map<string, number>();
+  /** What every run so far has warned of. */
+  let warnings: ReadonlySet<string> | undefined;
   const sum = { sent: 0, acknowledged: 0, fired: 0 };
   for (let seed = from; seed < from + seeds; seed += 1) {
     const scenario = scenarioOf({ ...overrides, seed });
@@ -72,17 +74,27 @@ export async function sweep(
       };
       const result = { site, failure };
       const small = await smallest({ ...whole, result }, again, shrinkRuns);
-      const text = await sweepText(seed, failure, { ...small, ...small.result });
+      const smaller = small.result !== result;
+      // What fails by something else than the fleet is not made small by leaving parts of the fleet out.
+      const fails = smaller || shrinkRuns === 0 || (await again(whole)) !== undefined;
+      const text = await sweepText(seed, failure, { ...small, ...small.result, fails });
       throw new SweepError(seed, text, failure.error);
     }
     const { result } = site;
     if (!result) continue;
     sum.sent += result.sent;
     sum.acknowledged += result.acknowledged;
+    warnings = new Set(result.warnings.filter((one) => warnings?.has(one) ?? true));
     sum.fired += result.alerts.filter(({ state }) => state === "firing").length;
     for (const [kind, times] of Object.entries(result.strikes)) {
       strikes.set(kind, (strikes.get(kind) ?? 0) + times);
     }
+  }
+  if (warnings && warnings.size > 0) {
+    // A rule that looks at nothing holds whatever happens: the sweep would say that all is well.
+    const every = seeds === 1 ? "the only seed" : `every one of ${seeds} seeds`;
+    const text = [`With ${every}, so that it was not tried:`, ...warnings].join("\n  ");
+    throw new SweepError(from, text, undefined);
   }
   return { seeds, ...sum, strikes: Object.fromEntries([...strikes].sort()) };
 }
