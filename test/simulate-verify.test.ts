@@ -141,7 +141,9 @@ describe("a run over real MQTT, verified", () => {
       });
     });
     const unexpected = await verify(shorter);
-    expect(unexpected.text).toMatch(/\nUNEXPECTED: in the log, and not sent by this run .*\n {2}gw-/);
+    expect(unexpected.text).toMatch(
+      /\nUNEXPECTED: in the log, and not sent by this run .*\n {2}gw-/,
+    );
     expect(unexpected.text).toMatch(/\nNOT OK: 1 unexpected\.\n$/);
     expect(unexpected.code).toBe(1);
     const other = changed("changed.ndjson", (lines) => {
