@@ -5,7 +5,7 @@ import { PartitionState, type StateStore } from "./partition-state.ts";
 
 type Act =
   | { readonly do: "change"; readonly key: string; readonly value: number | undefined }
-  | { readonly do: "commit" | "rollback" | "reload" };
+  | { readonly do: "commit" | "reload" };
 
 const key = fc.constantFrom("a", "ab", "abc", "b", "ba", "", "a/1", "a/2", "é");
 const act: fc.Arbitrary<Act> = fc.oneof(
@@ -19,7 +19,7 @@ const act: fc.Arbitrary<Act> = fc.oneof(
   },
   {
     weight: 1,
-    arbitrary: fc.record({ do: fc.constantFrom("commit", "rollback", "reload") }),
+    arbitrary: fc.record({ do: fc.constantFrom("commit", "reload") }),
   },
 );
 
@@ -74,8 +74,7 @@ test("state is what a plain map would be, whatever is cached, with what is not c
                 else store.values.set(name, value);
               }
               state.committed();
-            } else if (one.do === "rollback") state.rollback();
-            else await state.load();
+            } else await state.load();
             if (one.do === "commit") committed = new Map(current);
             else current = new Map(committed);
             touched.clear();

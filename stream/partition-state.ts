@@ -1,6 +1,6 @@
 /**
  * State of one partition of a topology, over whatever store it lasts in. A batch of steps changes it in memory, so that
- * each step sees the ones before; the runtime writes the changes in its commit, or rolls them back.
+ * each step sees the ones before; the runtime writes the changes in its commit, or loads the state anew.
  *
  * get() reads the store directly where the bounded cache has nothing. The store cannot be iterated while a step waits, so
  * the keys below the prefixes that the topology lists are in memory, in order, from load() on.
@@ -49,7 +49,7 @@ export class PartitionState implements StateView {
     this.#store = store;
   }
 
-  /** As the store has it: forgets everything else, and learns the keys that are listed. */
+  /** As the store has it: forgets everything else, what is not committed too, and learns the keys that are listed. */
   async load(): Promise<void> {
     this.#changed = new Map();
     this.#young = new Map();
@@ -110,20 +110,6 @@ export class PartitionState implements StateView {
   committed(): void {
     for (const [key, value] of this.#changed) this.#remember(key, value);
     this.#changed = new Map();
-  }
-
-  /** Back to the last commit. */
-  rollback(): void {
-    const changed = [...this.#changed.keys()];
-    this.#changed = new Map();
-    if (this.#listed.size === 0) return;
-    for (const key of changed) {
-      if (this.#isListed(key)) this.#list(key, this.before(key) !== undefined);
-    }
-  }
-
-  #isListed(key: string): boolean {
-    return [...this.#listed.keys()].some((prefix) => key.startsWith(prefix));
   }
 
   #list(key: string, there: boolean): void {

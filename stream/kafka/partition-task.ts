@@ -158,7 +158,6 @@ export class PartitionTask {
         if (!this.#ready) await this.#prepare(signal);
         await this.#processOnce(signal);
       } catch (error) {
-        this.#state.rollback();
         this.#ready = false;
         this.#context.changed();
         if (error instanceof StepError) throw error;
@@ -185,6 +184,8 @@ export class PartitionTask {
       "the copy of the state is damaged and is made again from the changelog",
     );
     await this.#copy.clear().catch(() => undefined);
+    // Once is enough: what fails from here on is something else.
+    this.#state.readError = undefined;
   }
 
   /** From here on the partition is ours, and state and positions are as last committed. */

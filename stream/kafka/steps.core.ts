@@ -59,7 +59,7 @@ export class Steps {
     return this.#state.changedKeys + this.#gathered.size;
   }
 
-  /** @throws StepError, EventLogError where the state cannot be read; all of the commit is then for the caller to roll back */
+  /** @throws StepError, EventLogError where the state cannot be read; the caller then loads the state anew */
   take(records: readonly StoredRecord[]): void {
     const state = this.#state;
     for (const record of records) {
