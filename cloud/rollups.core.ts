@@ -230,8 +230,9 @@ class Change implements StepResult {
    */
   add(series: Series, time: number, value: number, latest: number): string | undefined {
     const key = seriesKey(series.gateway, series.device, series.metric);
-    const open = this.get(openKey(key)) as Open | undefined;
-    const next: Partial<Record<Resolution, OpenWindow>> = {};
+    const place = openKey(key);
+    const open = this.get(place) as Open | undefined;
+    let next: Record<Resolution, OpenWindow | undefined> | undefined;
     const refused: Resolution[] = [];
     for (const resolution of RESOLUTIONS) {
       const ms = RESOLUTION_MS[resolution];
@@ -244,6 +245,7 @@ class Change implements StepResult {
       }
       // Back is a leap, too: what lies before it may have been reached by another one.
       if (before && (ahead || window > before[0] + LEAP_MS)) this.#leap(key, time);
+      next ??= { "1m": open?.["1m"], "1h": open?.["1h"] };
       if (before?.[0] === window) {
         next[resolution] = grown(before, value);
         continue;
@@ -252,7 +254,7 @@ class Change implements StepResult {
       // Where the series' end was brought back, a window that is new to it may have been there before.
       next[resolution] = [window, ...merged(this.#packed(key, resolution, window), value)];
     }
-    if (next["1m"] || next["1h"]) this.set(openKey(key), { ...open, ...next });
+    if (next) this.set(place, next);
     if (this.#packs) this.set(`packs/${key}`, this.#packs);
     this.#packs = undefined;
     return refused.length > 0 ? refused.join(", ") : undefined;

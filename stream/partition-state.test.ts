@@ -61,7 +61,7 @@ test("state is what a plain map would be, whatever is cached, with what is not c
             put(current, one.key, one.value);
             touched.add(one.key);
           } else {
-            expect([...state.changes()]).toEqual(
+            expect([...state.changes()]).toMatchObject(
               [...touched].map((name) => ({
                 key: name,
                 was: committed.get(name),

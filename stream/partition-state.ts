@@ -23,15 +23,23 @@ export interface EncodedChange {
   readonly value: Uint8Array | null;
 }
 
+/** A key's value as committed and as it is now; undefined where there is none. Each step asks for several: one look finds both. */
+interface Entry {
+  readonly key: string;
+  was: unknown;
+  now: unknown;
+  changed: boolean;
+}
+
 export class PartitionState implements StateView {
   readonly #listed: ReadonlyMap<string, SortedKeys>;
   readonly #cacheEntries: number;
   #store: StateStore | undefined;
-  /** Changes that are not committed yet; undefined deletes. */
-  #changed = new Map<string, unknown>();
-  /** Two generations of values as committed, undefined for known absence; the elder is dropped as a whole. */
-  #young = new Map<string, unknown>();
-  #old = new Map<string, unknown>();
+  /** What is not committed yet, whether or not it is in one of the others. */
+  #changed = new Map<string, Entry>();
+  /** Two generations of what was looked at, known absence too; the elder is dropped as a whole. */
+  #young = new Map<string, Entry>();
+  #old = new Map<string, Entry>();
   /** A read of the store failed inside of a step: the store's fault, not the step's. */
   readError: EventLogError | undefined;
 
@@ -63,15 +71,12 @@ export class PartitionState implements StateView {
   }
 
   get(key: string): unknown {
-    return this.#changed.has(key) ? this.#changed.get(key) : this.before(key);
+    return this.#entry(key).now;
   }
 
   /** As it was at the last commit. */
   before(key: string): unknown {
-    if (this.#young.has(key)) return this.#young.get(key);
-    const value = this.#old.has(key) ? this.#old.get(key) : this.#fetch(key);
-    this.#remember(key, value);
-    return value;
+    return this.#entry(key).was;
   }
 
   *entries(prefix: string): Generator<readonly [key: string, value: unknown]> {
@@ -85,8 +90,13 @@ export class PartitionState implements StateView {
 
   /** Undefined deletes. */
   change(key: string, value: unknown): void {
-    this.#changed.set(key, value);
-    this.#list(key, value !== undefined);
+    const entry = this.#entry(key);
+    entry.now = value;
+    if (!entry.changed) {
+      entry.changed = true;
+      this.#changed.set(key, entry);
+    }
+    if (this.#listed.size > 0) this.#list(key, value !== undefined);
   }
 
   get changedKeys(): number {
@@ -94,13 +104,13 @@ export class PartitionState implements StateView {
   }
 
   /** What has changed since the last commit. */
-  *changes(): Generator<StateChange> {
-    for (const [key, now] of this.#changed) yield { key, was: this.before(key), now };
+  changes(): Iterable<StateChange> {
+    return this.#changed.values();
   }
 
   /** The same for a store. */
   encoded(): EncodedChange[] {
-    return [...this.#changed].map(([key, now]) => ({
+    return [...this.#changed.values()].map(({ key, now }) => ({
       key,
       value: now === undefined ? null : encodeCbor(now),
     }));
@@ -108,7 +118,10 @@ export class PartitionState implements StateView {
 
   /** The changes are in the store. */
   committed(): void {
-    for (const [key, value] of this.#changed) this.#remember(key, value);
+    for (const entry of this.#changed.values()) {
+      entry.was = entry.now;
+      entry.changed = false;
+    }
     this.#changed = new Map();
   }
 
@@ -120,12 +133,20 @@ export class PartitionState implements StateView {
     }
   }
 
-  #remember(key: string, value: unknown): void {
-    if (this.#young.size >= this.#cacheEntries / 2 && !this.#young.has(key)) {
+  #entry(key: string): Entry {
+    const young = this.#young.get(key);
+    if (young) return young;
+    let entry = this.#old.get(key) ?? this.#changed.get(key);
+    if (!entry) {
+      const value = this.#fetch(key);
+      entry = { key, was: value, now: value, changed: false };
+    }
+    if (this.#young.size >= this.#cacheEntries / 2) {
       this.#old = this.#young;
       this.#young = new Map();
     }
-    this.#young.set(key, value);
+    this.#young.set(key, entry);
+    return entry;
   }
 
   #fetch(key: string): unknown {

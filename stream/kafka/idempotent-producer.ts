@@ -11,7 +11,8 @@ import { EventLogError, type Sent } from "../port.ts";
 import { faultOf } from "./faults.ts";
 import type { KafkaSettings } from "./options.ts";
 import type { Pace } from "./pace.ts";
-import { type BatchRecord, NO_TIME, packRecords, sealBatch, sendingTime } from "./record-batch.ts";
+import { NO_TIME, sealBatch, sendingTime } from "./record-batch.ts";
+import { type BatchRecord, packRecords } from "./record-packer.ts";
 import { produceRequest } from "./requests.ts";
 import type { KafkaSession } from "./session.ts";
 

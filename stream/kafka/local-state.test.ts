@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { decodeCbor, encodeCbor } from "../../events/codec.ts";
-import { type LocalState, MemoryStates, StoredStates } from "./local-state.ts";
+import { type Checkpoint, type LocalState, MemoryStates, StoredStates } from "./local-state.ts";
 
 const CHANGELOG = "test.count-changelog.v1";
 
@@ -31,6 +31,14 @@ async function keysOf(state: LocalState, prefix: string): Promise<string[]> {
   return found.toSorted();
 }
 
+type Put = { readonly key: string; readonly value: Uint8Array | null };
+
+async function write(state: LocalState, puts: readonly Put[], checkpoint?: Checkpoint) {
+  const change = state.begin();
+  for (const { key, value } of puts) change.set(key, value);
+  await change.write(checkpoint);
+}
+
 const put = (key: string, value: unknown) => ({ key, value: encodeCbor(value) });
 const held = (state: LocalState, key: string) => {
   const value = state.get(key);
@@ -49,16 +57,20 @@ test.each([
     const eleven = states.of(CHANGELOG, 11);
     const other = states.of("test.count-changelog.v2", 1);
     expect(await one.checkpoint()).toBeUndefined();
-    await one.write([put("a/1", 1), put("a/2", 2), put("b", 3)], at(7));
-    await eleven.write([put("a/1", 11)]);
-    await other.write([put("a/1", "other")], at(1));
-    await one.write([{ key: "a/2", value: null }, put("", "empty"), put("é", 4)]);
+    await write(one, [put("a/1", 1), put("a/2", 2), put("b", 3)], at(7));
+    await write(eleven, [put("a/1", 11)]);
+    await write(other, [put("a/1", "other")], at(1));
+    await write(one, [{ key: "a/2", value: null }, put("", "empty"), put("é", 4)]);
     expect(await one.checkpoint()).toEqual(at(7));
     expect(await eleven.checkpoint()).toBeUndefined();
     expect(await keysOf(one, "")).toEqual(["", "a/1", "b", "é"]);
     expect(await keysOf(one, "a/")).toEqual(["a/1"]);
     expect([held(one, "a/1"), held(eleven, "a/1"), held(other, "a/1")]).toEqual([1, 11, "other"]);
     expect([held(one, "a/2"), held(one, "é")]).toEqual([undefined, 4]);
+    const dropped = one.begin();
+    dropped.set("b", encodeCbor("never"));
+    await dropped.discard();
+    expect(held(one, "b")).toBe(3);
     await one.clear();
     expect([await keysOf(one, ""), await one.checkpoint()]).toEqual([[], undefined]);
     expect([held(eleven, "a/1"), held(other, "a/1")]).toEqual([11, "other"]);
@@ -67,7 +79,7 @@ test.each([
 
 test("what was written is there after a restart", async () => {
   const first = await stored();
-  await first.of(CHANGELOG, 0).write([put("k", { n: 1 })], at(3));
+  await write(first.of(CHANGELOG, 0), [put("k", { n: 1 })], at(3));
   await first.close();
   const again = (await stored()).of(CHANGELOG, 0);
   expect([held(again, "k"), await again.checkpoint()]).toEqual([{ n: 1 }, at(3)]);
@@ -86,7 +98,7 @@ test.each(["CURRENT", "MANIFEST"])(
   "a store without its %s is made anew: the changelog has it all",
   async (gone) => {
     const first = await stored();
-    await first.of(CHANGELOG, 0).write([put("k", 1)], at(3));
+    await write(first.of(CHANGELOG, 0), [put("k", 1)], at(3));
     await first.close();
     const folder = join(directory, "state");
     for (const name of await readdir(folder)) {
@@ -100,7 +112,7 @@ test.each(["CURRENT", "MANIFEST"])(
 test("a damaged value is never given out", async () => {
   const first = await stored();
   const state = first.of(CHANGELOG, 0);
-  await state.write([put("k", "a value that stands out")], at(3));
+  await write(state, [put("k", "a value that stands out")], at(3));
   await first.close();
   const folder = join(directory, "state");
   let flipped = 0;

@@ -13,7 +13,7 @@
 import { mkdir, readdir, rm } from "node:fs/promises";
 import { ClassicLevel } from "classic-level";
 import { decodeCbor, encodeCbor } from "../../events/codec.ts";
-import type { EncodedChange, StateStore } from "../partition-state.ts";
+import type { StateStore } from "../partition-state.ts";
 import { EventLogError } from "../port.ts";
 import { seal, unseal } from "../seal.ts";
 
@@ -30,9 +30,18 @@ export interface Checkpoint {
 /** The copy of one partition of one topology. */
 export interface LocalState extends StateStore {
   checkpoint(): Promise<Checkpoint | undefined>;
-  /** Both at once. Without a checkpoint the one before stays, which what is written must not contradict. */
-  write(changes: readonly EncodedChange[], checkpoint?: Checkpoint): Promise<void>;
+  /** Changes that are gathered until they may be written. */
+  begin(): StateWrite;
   clear(): Promise<void>;
+}
+
+/** Ends with write() or discard(). */
+export interface StateWrite {
+  /** Null deletes. */
+  set(key: string, value: Uint8Array | null): void;
+  /** All at once. Without a checkpoint the one before stays, which what is written must not contradict. */
+  write(checkpoint?: Checkpoint): Promise<void>;
+  discard(): Promise<void>;
 }
 
 export interface LocalStates {
@@ -74,12 +83,19 @@ class MemoryState implements LocalState {
     return this.#checkpoint;
   }
 
-  async write(changes: readonly EncodedChange[], checkpoint?: Checkpoint): Promise<void> {
-    for (const { key, value } of changes) {
-      if (value === null) this.#values.delete(key);
-      else this.#values.set(key, value);
-    }
-    this.#checkpoint = checkpoint ?? this.#checkpoint;
+  begin(): StateWrite {
+    const changes = new Map<string, Uint8Array | null>();
+    return {
+      set: (key, value) => changes.set(key, value),
+      write: async (checkpoint) => {
+        for (const [key, value] of changes) {
+          if (value === null) this.#values.delete(key);
+          else this.#values.set(key, value);
+        }
+        this.#checkpoint = checkpoint ?? this.#checkpoint;
+      },
+      discard: async () => changes.clear(),
+    };
   }
 
   async clear(): Promise<void> {
@@ -170,17 +186,23 @@ export class StoredStates implements LocalStates {
           throw this.#fault("read", error);
         }
       },
-      write: async (changes, checkpoint) => {
+      begin: () => {
+        // Its memory is LevelDB's own: what is held for a commit is no work for the collector.
         const batch = this.#opened().batch();
-        for (const { key, value } of changes) {
-          const at = keyOf(key);
-          if (value === null) batch.del(at);
-          else batch.put(at, seal(at, value));
-        }
-        if (checkpoint) batch.put(checkpointKey, seal(checkpointKey, encodeCbor(checkpoint)));
-        await batch.write().catch((error: unknown) => {
-          throw this.#fault("written", error);
-        });
+        return {
+          set: (key, value) => {
+            const at = keyOf(key);
+            if (value === null) batch.del(at);
+            else batch.put(at, seal(at, value));
+          },
+          write: async (checkpoint) => {
+            if (checkpoint) batch.put(checkpointKey, seal(checkpointKey, encodeCbor(checkpoint)));
+            await batch.write().catch((error: unknown) => {
+              throw this.#fault("written", error);
+            });
+          },
+          discard: async () => await batch.close(),
+        };
       },
       clear: async () => {
         // The checkpoint first: without one, what is left says nothing.

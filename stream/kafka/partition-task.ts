@@ -11,20 +11,21 @@
  */
 import { setImmediate as turn } from "node:timers/promises";
 import { decodeCbor, encodeCbor } from "../../events/codec.ts";
-import { type EncodedChange, PartitionState } from "../partition-state.ts";
-import type { Output, Topology } from "../port.ts";
+import { PartitionState } from "../partition-state.ts";
+import type { Topology } from "../port.ts";
 import { Bell } from "./bell.ts";
+import { type CommitPart, CommitRecords } from "./commit-records.ts";
 import { faultOf, StaleLeaderFault } from "./faults.ts";
 import { type Lane, Lanes } from "./lanes.ts";
-import type { Checkpoint, LocalState, LocalStates } from "./local-state.ts";
+import type { Checkpoint, LocalState, LocalStates, StateWrite } from "./local-state.ts";
 import type { KafkaSettings } from "./options.ts";
 import type { PartitionFetch } from "./partition-reader.ts";
 import { readToEnd } from "./read.ts";
 import type { FetchEntry } from "./requests.ts";
 import { closedError, Outage } from "./retry.ts";
 import type { KafkaSession } from "./session.ts";
-import { outputPartition, outputRecord, StepError, Steps } from "./steps.core.ts";
-import { type CommitPart, PartitionTransactions } from "./transactions.ts";
+import { StepError, Steps } from "./steps.core.ts";
+import { PartitionTransactions } from "./transactions.ts";
 
 /** A key of the changelog that no state can have: where the positions of the inputs stand. */
 const POSITION_KEY = "\u0000position";
@@ -32,6 +33,8 @@ const POSITION_KEY = "\u0000position";
 const END_KEY = "\u0000end";
 /** Stepped over at once, before the event loop gets to fetches and heartbeats: a few ms. */
 const SLICE_RECORDS = 500;
+/** Changes made into records at once, likewise. */
+const SLICE_CHANGES = 500;
 /** How long a tick that was sent may take to come back before another is sent, ms. */
 const TICK_PATIENCE_MS = 5000;
 /** How often a partition that was taken from us asks whether it is ours again, ms. */
@@ -221,9 +224,9 @@ export class PartitionTask {
   async #markEnd(signal: AbortSignal): Promise<number> {
     const { topology, groupId } = this.#context;
     const { partition } = this;
-    const records = [{ key: END_KEY, headers: {}, value: null }];
-    const parts = [{ topic: topology.changelog, partition, records }];
-    await this.#transactions.commit({ parts, groupId, offsets: [] }, signal);
+    const records = new CommitRecords(topology.name, new Map(), Number.POSITIVE_INFINITY);
+    records.plain(topology.changelog, partition, END_KEY, null);
+    await this.#transactions.commit({ parts: records.parts(), groupId, offsets: [] }, signal);
     const offset = this.#transactions.lastOffsetOf(topology.changelog, partition);
     // The answer was lost, and the broker knows the record without its place: it is written once more.
     if (offset === undefined) throw new StaleLeaderFault(topology.changelog, partition);
@@ -268,7 +271,7 @@ export class PartitionTask {
     const { changelog } = topology;
     const only = { partition: this.partition, knownOffset: end };
     for await (const part of readToEnd(settings, changelog, begin, signal, only)) {
-      const changes: EncodedChange[] = [];
+      const changes: (readonly [key: string, value: Uint8Array | null])[] = [];
       const records = part.records.filter(({ key }) => key !== END_KEY);
       for (const { key, value, offset } of records) {
         if (!known && from) {
@@ -278,13 +281,15 @@ export class PartitionTask {
         }
         if (key === POSITION_KEY && value) {
           checkpoint = { offset, positions: value, at: settings.now() };
-        } else if (key !== null) changes.push({ key, value });
+        } else if (key !== null) changes.push([key, value]);
       }
-      if (changes.length > 0) await this.#copy.write(changes);
+      const copy = this.#copy.begin();
+      for (const [key, value] of changes) copy.set(key, value);
+      await copy.write();
       this.#context.restored(records.length);
     }
     if (!checkpoint) return undefined;
-    await this.#copy.write([], checkpoint);
+    await this.#copy.begin().write(checkpoint);
     return checkpoint;
   }
 
@@ -349,18 +354,22 @@ export class PartitionTask {
     signal: AbortSignal,
   ): Promise<void> {
     const { topology, groupId, settings } = this.#context;
-    const outputs = steps.finish();
-    const changes = this.#state.encoded();
     const position = encodeCbor(Object.fromEntries(positions));
-    const parts = await this.#parts(outputs, changes, position);
-    const { partition } = this;
-    const offsets = [...positions].map(([topic, offset]) => ({ topic, partition, offset }));
-    const begun = settings.moment();
-    await this.#transactions.commit({ parts, groupId, offsets }, signal);
-    const offset = this.#transactions.lastOffsetOf(topology.changelog, partition);
+    const copy = this.#copy.begin();
+    let begun: number;
+    try {
+      const parts = await this.#parts(steps, copy, position);
+      const { partition } = this;
+      const offsets = [...positions].map(([topic, offset]) => ({ topic, partition, offset }));
+      begun = settings.moment();
+      await this.#transactions.commit({ parts, groupId, offsets }, signal);
+    } catch (error) {
+      await copy.discard();
+      throw error;
+    }
+    const offset = this.#transactions.lastOffsetOf(topology.changelog, this.partition);
     const at = settings.now();
-    const checkpoint = offset === undefined ? undefined : { offset, positions: position, at };
-    await this.#copy.write(changes, checkpoint);
+    await copy.write(offset === undefined ? undefined : { offset, positions: position, at });
     this.#state.committed();
     this.#lanes.committed(positions);
     if (steps.lastTick !== undefined) {
@@ -370,30 +379,29 @@ export class PartitionTask {
     this.#context.committed(steps.records, settings.moment() - begun);
   }
 
-  async #parts(
-    outputs: readonly Output[],
-    changes: readonly EncodedChange[],
-    position: Uint8Array,
-  ): Promise<CommitPart[]> {
-    const { topology, session } = this.#context;
-    const topics = [...new Set(outputs.map((one) => one.topic))];
+  /** What goes to the log; the changes go to the copy of the state, too. */
+  async #parts(steps: Steps, copy: StateWrite, position: Uint8Array): Promise<CommitPart[]> {
+    const { topology, session, settings } = this.#context;
+    const topics = topology.outputs.map(({ topic }) => topic);
     const counts = await session.use(
-      topics.length > 0 ? topics : [topology.changelog],
+      topics,
       async (c) => new Map(topics.map((topic) => [topic, c.partitionCount(topic)])),
     );
-    const parts: CommitPart[] = [];
-    for (const [topic, of] of Map.groupBy(outputs, (one) => one.topic)) {
-      const byPartition = Map.groupBy(of, (one) => outputPartition(one, counts.get(topic) ?? 1));
-      for (const [partition, some] of byPartition) {
-        const records = some.map((one) => outputRecord(topology.name, one));
-        parts.push({ topic, partition, records });
-      }
+    const { changelog } = topology;
+    const { partition } = this;
+    const records = new CommitRecords(topology.name, counts, settings.limits.compressFromBytes);
+    for (const output of steps.outputs()) records.output(output);
+    let done = 0;
+    for (const change of this.#state.changes()) {
+      for (const output of steps.shown(change)) records.output(output);
+      const value = change.now === undefined ? null : encodeCbor(change.now);
+      records.plain(changelog, partition, change.key, value);
+      copy.set(change.key, value);
+      if (++done % SLICE_CHANGES === 0) await turn();
     }
-    const records = changes.map(({ key, value }) => ({ key, headers: {}, value }));
     // The last record of the commit: what a copy's checkpoint is held against.
-    records.push({ key: POSITION_KEY, headers: {}, value: position });
-    parts.push({ topic: topology.changelog, partition: this.partition, records });
-    return parts;
+    records.plain(changelog, partition, POSITION_KEY, position);
+    return records.parts();
   }
 
   /** Nothing to process: time may pass. Waits for what comes next. */

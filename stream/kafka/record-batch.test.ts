@@ -4,13 +4,12 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import {
   type AbortedTransaction,
-  type BatchRecord,
   type BatchSeal,
-  packRecords,
   readRecordSet as readBatches,
   recordsOf,
   sealBatch,
 } from "./record-batch.ts";
+import { type BatchRecord, packRecords } from "./record-packer.ts";
 
 const require = createRequire(import.meta.url);
 const Decoder = require("kafkajs/src/protocol/decoder") as new (bytes: Buffer) => unknown;

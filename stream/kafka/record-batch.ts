@@ -7,12 +7,15 @@
  *   last offset delta i32 · base timestamp i64 · max timestamp i64 · producer id i64 · producer epoch i16 ·
  *   base sequence i32 · count i32 · records, compressed as one where attributes say so
  *
+ * What stands in it is packed in record-packer.ts.
+ *
  * Source: kafka.apache.org/documentation/#recordbatch.
  */
-import { gunzipSync, constants as zlib, zstdCompressSync, zstdDecompressSync } from "node:zlib";
-import { EventLogError, type RecordHeaders, type StoredRecord } from "../port.ts";
+import { gunzipSync, zstdDecompressSync } from "node:zlib";
+import { EventLogError, type StoredRecord } from "../port.ts";
 import { crc32C } from "./kafkajs-internals.ts";
-import { varintSize, WireReader, WireWriter } from "./wire.ts";
+import type { PackedRecords } from "./record-packer.ts";
+import { WireReader, WireWriter } from "./wire.ts";
 
 const HEADER_BYTES = 61;
 const LENGTH_AT = 8;
@@ -28,56 +31,8 @@ const CONTROL = 0x20;
 const GZIP = 1;
 const ZSTD = 4;
 
-/** Fast, and within a tenth of level 3 on these records. */
-const ZSTD_LEVEL = 1;
 /** Nothing that a broker takes by default grows so large; what does is no batch but a bomb. */
 const MAX_UNPACKED_BYTES = 256 * 1024 * 1024;
-
-/** What a batch is made of; a null key is for ticks, which belong to a partition and to nobody in it. */
-export interface BatchRecord {
-  readonly key: string | null;
-  readonly headers: RecordHeaders;
-  readonly value: Uint8Array | null;
-}
-
-/** Records as they stand in a batch, frozen: whatever is sent again is the same. */
-export interface PackedRecords {
-  readonly count: number;
-  readonly bytes: Buffer;
-  readonly compressed: boolean;
-}
-
-export function packRecords(
-  records: readonly BatchRecord[],
-  compressFromBytes: number,
-): PackedRecords {
-  const writer = new WireWriter(1024 + records.length * 128);
-  records.forEach((record, i) => {
-    const names = Object.keys(record.headers);
-    let size = 2 + varintSize(i) + textSize(record.key) + bytesSize(record.value);
-    size += varintSize(names.length);
-    for (const name of names) size += textSize(name) + textSize(record.headers[name] ?? "");
-    writer.varint(size).int8(0).varint(0).varint(i).varText(record.key).varBytes(record.value);
-    writer.varint(names.length);
-    for (const name of names) writer.varText(name).varText(record.headers[name] ?? "");
-  });
-  const plain = writer.bytes();
-  if (plain.length < compressFromBytes) {
-    return { count: records.length, bytes: plain, compressed: false };
-  }
-  const params = { [zlib.ZSTD_c_compressionLevel]: ZSTD_LEVEL };
-  return { count: records.length, bytes: zstdCompressSync(plain, { params }), compressed: true };
-}
-
-function textSize(text: string | null): number {
-  if (text === null) return 1;
-  const length = Buffer.byteLength(text);
-  return varintSize(length) + length;
-}
-
-function bytesSize(bytes: Uint8Array | null): number {
-  return bytes === null ? 1 : varintSize(bytes.length) + bytes.length;
-}
 
 /** Kafka's "no time": the broker then goes by when it wrote the file. */
 export const NO_TIME = -1;

@@ -1,11 +1,14 @@
 /** One commit's worth of a topology: its steps over a batch of inputs, and what of it is to be written. Pure. */
-
-import { eventHeaders } from "../../events/cloudevents.ts";
-import { CodecError, decodeEvent, encodeCbor } from "../../events/codec.ts";
+import { CodecError, decodeEvent } from "../../events/codec.ts";
 import type { PartitionState } from "../partition-state.ts";
-import { partitionOf } from "../partitioner.ts";
-import type { CommitView, Output, StoredRecord, Topology, TopologyInput } from "../port.ts";
-import type { BatchRecord } from "./record-batch.ts";
+import type {
+  CommitView,
+  Output,
+  StateChange,
+  StoredRecord,
+  Topology,
+  TopologyInput,
+} from "../port.ts";
 
 export const TICK_TYPE = "tidegate.tick";
 
@@ -41,6 +44,7 @@ export class Steps {
   readonly #state: PartitionState;
   readonly #gathered: Gathered;
   #last: StoredRecord | undefined;
+  #view: CommitView | undefined;
   /** Inputs taken, those that no step sees among them. */
   inputs = 0;
   /** Of them the records that a step saw. */
@@ -83,27 +87,27 @@ export class Steps {
     }
   }
 
-  /** All outputs of the commit. @throws as take() does */
-  finish(): Output[] {
+  /** What the steps have put out. */
+  *outputs(): Generator<Output> {
+    yield* this.#gathered.all();
+  }
+
+  /** What is to be shown of a change that they made. @throws as take() does */
+  shown(change: StateChange): readonly Output[] {
     const last = this.#last;
-    if (!this.#topology.show || !last) return this.#gathered.all();
+    if (!this.#topology.show || !last) return [];
     const state = this.#state;
-    const commit: CommitView = {
-      was: (key) => state.before(key),
-      now: (key) => state.get(key),
-      last,
-    };
+    this.#view ??= { was: (key) => state.before(key), now: (key) => state.get(key), last };
     try {
-      for (const change of state.changes()) {
-        for (const output of this.#topology.show(change, commit)) this.#gathered.add(output);
-      }
+      const outputs = this.#topology.show(change, this.#view);
+      if (state.readError) throw state.readError;
+      for (const { topic } of outputs) this.#gathered.named(topic);
+      return outputs;
     } catch (error) {
       if (state.readError) throw state.readError;
       const where = `${last.topic}/${last.partition} up to offset ${last.offset}`;
       throw new StepError(this.#topology.name, where, error);
     }
-    if (state.readError) throw state.readError;
-    return this.#gathered.all();
   }
 }
 
@@ -131,29 +135,18 @@ class Gathered {
       this.size += last.size - size - 1;
       return;
     }
-    const inOrder = this.#inOrder.get(topic);
-    if (!inOrder) throw new Error(`output to ${topic}, which the topology does not name`);
-    inOrder.push(output);
+    this.named(topic);
+    this.#inOrder.get(topic)?.push(output);
   }
 
-  all(): Output[] {
-    return [
-      ...this.#inOrder.values(),
-      ...[...this.#last.values()].map((one) => [...one.values()]),
-    ].flat();
+  /** @throws where the topology does not name it */
+  named(topic: string): void {
+    if (this.#inOrder.has(topic) || this.#last.has(topic)) return;
+    throw new Error(`output to ${topic}, which the topology does not name`);
   }
-}
 
-export function outputRecord(topology: string, output: Output): BatchRecord {
-  return {
-    key: output.key,
-    headers: {
-      ...eventHeaders(output.type, output.id, `/processors/${topology}`, output.time),
-    },
-    value: output.event === null ? null : encodeCbor(output.event),
-  };
-}
-
-export function outputPartition(output: Output, partitions: number): number {
-  return partitionOf(output.key, partitions);
+  *all(): Generator<Output> {
+    for (const outputs of this.#inOrder.values()) yield* outputs;
+    for (const outputs of this.#last.values()) yield* outputs.values();
+  }
 }

@@ -7,18 +7,13 @@
  * the owner fences again, which settles it, and reads what is committed.
  */
 import assert from "node:assert/strict";
-import type { RecordHeaders } from "../port.ts";
+import type { CommitPart } from "./commit-records.ts";
 import { faultOf } from "./faults.ts";
 import { nextSequence } from "./idempotent-producer.ts";
 import type { Broker } from "./kafkajs-internals.ts";
 import type { KafkaSettings } from "./options.ts";
-import {
-  type BatchRecord,
-  type PackedRecords,
-  packRecords,
-  sealBatch,
-  sendingTime,
-} from "./record-batch.ts";
+import { sealBatch, sendingTime } from "./record-batch.ts";
+import type { PackedRecords } from "./record-packer.ts";
 import { produceRequest } from "./requests.ts";
 import { pause, pauseMs } from "./retry.ts";
 import type { Connection, KafkaSession } from "./session.ts";
@@ -29,16 +24,6 @@ import type { Connection, KafkaSession } from "./session.ts";
  */
 const MARKS_PAUSE_MS = 3;
 const LONGEST_MARKS_PAUSE_MS = 50;
-/** Brokers take batches of 1 MiB by default; packed they are smaller than this, never larger. */
-const BATCH_BYTES = 768 * 1024;
-/** What a record takes beside key, headers and value, bytes. */
-const RECORD_OVERHEAD = 16;
-
-export interface CommitPart {
-  readonly topic: string;
-  readonly partition: number;
-  readonly records: readonly BatchRecord[];
-}
 
 export interface Commit {
   readonly parts: readonly CommitPart[];
@@ -151,19 +136,14 @@ export class PartitionTransactions {
     parts: readonly CommitPart[],
     signal: AbortSignal,
   ): Promise<void> {
-    const { compressFromBytes } = this.#settings.limits;
     // A request takes one batch for each partition: what is more goes in rounds.
-    let rest = parts.map((part) => ({ ...part, batches: inBatches(part.records) }));
-    while (rest.length > 0) {
-      const round = rest.map(({ topic, partition, batches }) => ({
-        topic,
-        partition,
-        packed: packRecords(batches[0] ?? [], compressFromBytes),
-      }));
+    for (let i = 0; ; i++) {
+      const round = parts.flatMap(({ topic, partition, batches }) => {
+        const packed = batches[i];
+        return packed ? [{ topic, partition, packed }] : [];
+      });
+      if (round.length === 0) return;
       await this.#produceRound(identity, round, signal);
-      rest = rest
-        .map((one) => ({ ...one, batches: one.batches.slice(1) }))
-        .filter((one) => one.batches.length > 0);
     }
   }
 
@@ -238,26 +218,4 @@ function partitionsOf(parts: readonly CommitPart[]): { topic: string; partitions
     topic,
     partitions: of.map((part) => part.partition),
   }));
-}
-
-function inBatches(records: readonly BatchRecord[]): BatchRecord[][] {
-  const batches: BatchRecord[][] = [];
-  let room = 0;
-  for (const record of records) {
-    const size = recordBytes(record.key, record.headers, record.value);
-    if (batches.length === 0 || size > room) {
-      batches.push([]);
-      room = BATCH_BYTES;
-    }
-    batches.at(-1)?.push(record);
-    room -= size;
-  }
-  return batches;
-}
-
-/** At most, without encoding it: a UTF-16 unit is three bytes of UTF-8 at most. */
-function recordBytes(key: string | null, headers: RecordHeaders, value: Uint8Array | null): number {
-  let size = RECORD_OVERHEAD + 3 * (key?.length ?? 0) + (value?.length ?? 0);
-  for (const [name, text] of Object.entries(headers)) size += 3 * (name.length + text.length) + 4;
-  return size;
 }

@@ -1,5 +1,8 @@
 /** Bytes as Kafka's protocol writes them: big endian, strings and arrays with their length before them. */
 
+/** Shorter ones have a length of one byte as a varint. */
+const SHORT_TEXT = 64;
+
 /** A buffer that grows by doubling. */
 export class WireWriter {
   #bytes: Buffer;
@@ -16,6 +19,12 @@ export class WireWriter {
   /** What was written so far, without copying: write nothing more after it. */
   bytes(): Buffer {
     return this.#bytes.subarray(0, this.#at);
+  }
+
+  /** From the start again, in the same memory: what bytes() gave is overwritten. */
+  clear(): this {
+    this.#at = 0;
+    return this;
   }
 
   #room(size: number): number {
@@ -83,6 +92,7 @@ export class WireWriter {
   /** Length as a varint, then the text; null is length -1. */
   varText(value: string | null): this {
     if (value === null) return this.varint(-1);
+    if (value.length < SHORT_TEXT && this.#shortAscii(value)) return this;
     const length = Buffer.byteLength(value);
     this.varint(length);
     const at = this.#room(length);
@@ -93,12 +103,23 @@ export class WireWriter {
     if (value === null) return this.varint(-1);
     return this.varint(value.length).raw(value);
   }
-}
 
-/** How many bytes the zigzag varint of this number has. */
-export function varintSize(value: number): number {
-  const left = ((value << 1) ^ (value >> 31)) >>> 0;
-  return left < 128 ? 1 : left < 16_384 ? 2 : left < 2_097_152 ? 3 : left < 268_435_456 ? 4 : 5;
+  /** Most texts are a few letters of ASCII, for which two calls into the runtime cost more than the letters. */
+  #shortAscii(value: string): boolean {
+    const { length } = value;
+    const at = this.#room(1 + length);
+    const bytes = this.#bytes;
+    bytes[at] = length << 1;
+    for (let i = 0; i < length; i++) {
+      const unit = value.charCodeAt(i);
+      if (unit > 127) {
+        this.#at = at;
+        return false;
+      }
+      bytes[at + 1 + i] = unit;
+    }
+    return true;
+  }
 }
 
 /** Reads what WireWriter writes; past the end it throws a RangeError, as Buffer does. */
