@@ -93,9 +93,10 @@ test("what the gateway claims and has not come is on its way, until the next epo
   run.records([next.opening({ epoch: "0000000001", highest: 7 }, "salvage")]);
   expect(entryOf(run)).toMatchObject({ closed: true, missing: [[6, 9]], accepted: 9 });
   expect(entryOf(run, "gw-one/0000000002")).toMatchObject({ received: [[1, 1]], missing: [] });
-  // What comes of it later still counts.
+  // What comes of it later still counts, and says that its gateway lives: the next epoch knew of less.
   run.records(readings(journal, 4));
-  expect(entryOf(run)).toMatchObject({ received: [[1, 9]], missing: [], closed: true });
+  expect(entryOf(run)).toMatchObject({ received: [[1, 9]], missing: [] });
+  expect(entryOf(run)).not.toHaveProperty("closed");
 });
 
 test("a gateway that begins anew under its old name, its disk gone, ends the epochs it does not remember", () => {
@@ -111,6 +112,72 @@ test("a gateway that begins anew under its old name, its disk gone, ends the epo
   // The old opening came twice: it ends nothing.
   expect(entryOf(run, "gw-one/0000000002")).not.toHaveProperty("closed");
   expect(entryOf(run, "gw-on/0000000003")).not.toHaveProperty("closed");
+});
+
+/** One record of each in turn, as two gateways that live side by side write them. */
+function inTurn(a: readonly StoredRecord[], b: readonly StoredRecord[]): StoredRecord[] {
+  return a.flatMap((record, at) => [record, ...(b[at] ? [b[at]] : [])]);
+}
+
+test("two gateways that were given one id live side by side: the beginning of one ends the other for no longer than it is silent", () => {
+  const run = driver();
+  const one = new TestJournal();
+  const two = new TestJournal("gw-one", "0000000002");
+  run.records([one.opening(), ...readings(one, 4)]);
+  // What is on its way must not be called missing because of the other one.
+  run.records([two.opening(), ...readings(two, 4), ...readings(one, 1)]);
+  run.records([statusRecord("gw-one", "0000000001", 20), statusRecord("gw-one", "0000000002", 30)]);
+  for (const epoch of ["0000000001", "0000000002"]) {
+    const entry = entryOf(run, `gw-one/${epoch}`);
+    expect(entry).toMatchObject({ missing: [], duplicates: 0 });
+    expect(entry).not.toHaveProperty("closed");
+  }
+  const hole = readings(one, 2);
+  run.records(inTurn(readings(one, 30), readings(two, 30)));
+  expect(entryOf(run)).toMatchObject({ missing: [[7, 8]], accepted: 38 });
+  run.records(hole);
+  expect(entryOf(run)).toMatchObject({ missing: [], received: [[1, 38]] });
+});
+
+test("the copy of a disk ends its original under the same id; the original goes on and is open again", () => {
+  const run = driver();
+  const original = new TestJournal();
+  const copy = new TestJournal("gw-one", "0000000002");
+  run.records([original.opening(), ...readings(original, 9)]);
+  const restored = copy.opening({ epoch: "0000000001", highest: 5 }, "restored");
+  run.records([restored]);
+  expect(entryOf(run)).toMatchObject({ closed: true, missing: [] });
+  run.records(inTurn(readings(original, 3), readings(copy, 3)));
+  run.records([statusRecord("gw-one", "0000000001", 50), restored]);
+  expect(entryOf(run)).toMatchObject({ received: [[1, 13]], missing: [] });
+  expect(entryOf(run)).not.toHaveProperty("closed");
+});
+
+test("what a copy on other hardware still holds of its original is counted once, and nobody's epoch is closed", () => {
+  const run = driver();
+  const original = new TestJournal();
+  const held = [original.opening(), ...readings(original, 9)];
+  // The copy was made at 6, gave up 3 and 4 for room, and sends what it has before the original does.
+  const loss = new TestJournal();
+  loss.skip(2);
+  run.records([...held.slice(0, 2), loss.loss(4), ...held.slice(4, 6)]);
+  const copy = new TestJournal("gw-one-abcde", "0000000002");
+  const previous = { epoch: "0000000001", highest: 6, gateway: "gw-one" };
+  run.records([copy.opening(previous, "moved"), ...readings(copy, 3)]);
+  expect(entryOf(run)).toMatchObject({ declared_lost: [[3, 4]], missing: [] });
+  run.records(held);
+  const entry = entryOf(run);
+  expect(entry).toMatchObject({
+    received: [[1, 10]],
+    declared_lost: [],
+    missing: [],
+    duplicates: 4,
+  });
+  expect(entry).not.toHaveProperty("closed");
+  expect([...run.latest(NAMES.ledger).keys()].toSorted()).toEqual([
+    "gw-one-abcde/0000000002",
+    "gw-one/0000000001",
+  ]);
 });
 
 test("an epoch of which nothing came is missing when the next one names it, but not a moved card's", () => {

@@ -7,6 +7,9 @@
  * declared loss answers for its range; what had arrived of it anyway, or turns up later, counts as arrived and not as
  * lost.
  *
+ * Two gateways may have one id: both were given it, or one is a copy of the other's disk. Then the beginning of one says
+ * nothing of the other: an epoch that was closed, and of which more comes than whoever closed it knew of, is alive.
+ *
  * Readings are counted by their headers alone. An event of a type that only a later version knows is an event.
  */
 import type { LedgerEntry } from "../events/schema.ts";
@@ -42,7 +45,9 @@ interface Account {
   /** Highest sequence that anything claimed. */
   readonly accepted: number;
   readonly closed?: boolean;
-  /** Closed by a beginning without a memory, before anything of it came: it may as well be the newer one. */
+  /** The highest that the epoch which closed it named. */
+  readonly end?: number;
+  /** Closed by a beginning without a memory: it may as well be the newer one, or another gateway's of the same name. */
   readonly guessed?: boolean;
   /** When a status told of it first, by the log's clock; and when it began without a memory. ms since 1970 */
   readonly told?: number;
@@ -137,21 +142,21 @@ function claimed(state: StateView, record: StoredRecord): Changes {
 
 /** Nothing of it is on its way any more. */
 function ended(account: Account): Account {
-  return { ...account, closed: true, ...(account.first === undefined ? { guessed: true } : {}) };
+  return { ...account, closed: true, guessed: true };
 }
 
-/** Something of it came after all, behind the beginning that had seemed to end it: it is the newer one. */
-function revived(account: Account): Account {
-  if (!account.guessed) return account;
-  const { closed: _, guessed: __, ...rest } = account;
-  return rest;
+/** Something new of it came after all, behind the beginning that had seemed to end it. */
+function revived(account: Account, sequence: number): Account {
+  const { closed, guessed, end, ...rest } = account;
+  const isAlive = closed && (guessed || (end !== undefined && sequence > end));
+  return isAlive ? rest : account;
 }
 
 function arrived(state: StateView, record: StoredRecord): Changes {
   const journal = readJournal(record);
   if (journal instanceof Fault) return { accounts: [], faults: [journal] };
   const { gateway, epoch, type } = journal;
-  const old = revived(accountOf(state, gateway, epoch) ?? NEW);
+  const old = accountOf(state, gateway, epoch) ?? NEW;
   const dated: Account = {
     ...old,
     first: old.first ?? record.timestamp,
@@ -186,7 +191,8 @@ function arrived(state: StateView, record: StoredRecord): Changes {
 function counted(account: Account, { sequence }: JournalRecord): Account {
   const seen = see(account.seen, sequence);
   if (!seen) return { ...account, duplicates: account.duplicates + 1 };
-  return { ...account, seen, accepted: Math.max(account.accepted, sequence) };
+  const accepted = Math.max(account.accepted, sequence);
+  return { ...revived(account, sequence), seen, accepted };
 }
 
 /** A declared loss. It stands under a sequence of its range, which is lost like the others. */
@@ -209,7 +215,8 @@ function lost(account: Account, journal: JournalRecord): Changes {
   if (!outside && size(declared) === size(account.declared) && has(account.declared, sequence)) {
     return only({ ...account, duplicates: account.duplicates + 1 });
   }
-  return only({ ...base, declared, accepted: Math.max(base.accepted, loss.to) });
+  const accepted = Math.max(base.accepted, loss.to);
+  return only({ ...revived(base, loss.to), declared, accepted });
 }
 
 /** The first event of an epoch closes the one before. */
@@ -219,19 +226,26 @@ function opened(state: StateView, account: Account, journal: JournalRecord): Cha
   const event = readValue("tidegate.epoch", journal.record);
   if (event instanceof Fault) return { accounts: [own], faults: [event] };
   const { previous, reason } = event;
-  if (!previous && reason === "first-start" && own.account.duplicates === account.duplicates) {
+  if (own.account.duplicates > account.duplicates) return { accounts: [own], faults: NO_FAULTS };
+  if (!previous && reason === "first-start") {
     const begun = { ...own, account: { ...own.account, begun: journal.record.timestamp } };
     return { accounts: [...forgotten(state, journal), begun], faults: NO_FAULTS };
   }
   if (!previous || previous.epoch === epoch) return { accounts: [own], faults: NO_FAULTS };
   const before = accountOf(state, gateway, previous.epoch);
   // A moved card's epoch before was another gateway's, which may live on and is not ours to close.
-  if (!before && reason === "moved") return { accounts: [own], faults: NO_FAULTS };
+  const isOthers = previous.gateway !== undefined && previous.gateway !== gateway;
+  if (isOthers || (!before && reason === "moved")) return { accounts: [own], faults: NO_FAULTS };
   const { guessed: _, ...known } = before ?? NEW;
   const closed: AccountChange = {
     gateway,
     epoch: previous.epoch,
-    account: { ...known, accepted: Math.max(known.accepted, previous.highest), closed: true },
+    account: {
+      ...known,
+      accepted: Math.max(known.accepted, previous.highest),
+      closed: true,
+      end: previous.highest,
+    },
   };
   return { accounts: [closed, own], faults: NO_FAULTS };
 }

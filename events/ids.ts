@@ -34,6 +34,11 @@ export function makeEpoch(random: Uint8Array): Epoch {
   return letters(random.subarray(0, 10)) as Epoch;
 }
 
+/** Ten letters of a hash: a short name of hardware. */
+export function shortHash(digest: Uint8Array): string {
+  return letters(digest.subarray(0, 10));
+}
+
 export function isGatewayId(text: string): text is GatewayId {
   return gatewayIdPattern.test(text);
 }

@@ -107,6 +107,12 @@ export const epochSchema = Type.Object(
       Type.Object({
         epoch: text,
         highest: Type.Integer({ minimum: 0, description: "highest sequence known to be accepted" }),
+        gateway: Type.Optional(
+          Type.String({
+            description:
+              "whose epoch that is, where it is another gateway's, which may go on with it",
+          }),
+        ),
       }),
     ),
   },
@@ -259,6 +265,17 @@ export const gatewayStatusSchema = Type.Object(
         },
         { description: "how far the machine's clock is trusted" },
       ),
+    ),
+    hardware: Type.Optional(
+      Type.String({
+        description:
+          "what tells the gateway's hardware from other hardware, hashed; missing where nothing does",
+      }),
+    ),
+    copy_of: Type.Optional(
+      Type.String({
+        description: "id under which its data began on other hardware, where it may be a copy",
+      }),
     ),
     interval: Type.Number({ description: "ms until the next status is due" }),
     started: time,

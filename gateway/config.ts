@@ -1,5 +1,6 @@
 /** The gateway's settings: one schema from which defaults, checks, types and documentation come. */
 import Type, { type Static } from "typebox";
+import { ON_NEW_HARDWARE, type OnNewHardware } from "./boards.core.ts";
 import { FULL_POLICIES, type FullPolicy } from "./buffer/port.ts";
 import { clockSettings } from "./clock-settings.ts";
 
@@ -107,6 +108,27 @@ export const forwarderSettings = Type.Object(
   { additionalProperties: false, default: {} },
 );
 
+export const hardwareSettings = Type.Object(
+  {
+    id: Type.Optional(
+      Type.String({
+        minLength: 1,
+        maxLength: 256,
+        description:
+          "What tells this hardware from other hardware, in the place of what the machine says of itself. For containers and virtual machines: two copies need two.",
+      }),
+    ),
+    on_new_hardware: Type.Unsafe<OnNewHardware>(
+      Type.Enum([...ON_NEW_HARDWARE], {
+        default: "suffix",
+        description:
+          "Where the data directory is found on other hardware. `suffix`: it may be a copy whose original goes on, so it goes on under an id of its own. `keep`: the board was replaced, and the id stays. Either way a new epoch begins and nothing is lost.",
+      }),
+    ),
+  },
+  { additionalProperties: false, default: {} },
+);
+
 export const gatewaySettings = {
   gateway_id: Type.Optional(
     Type.String({
@@ -134,6 +156,7 @@ export const gatewaySettings = {
   buffer: bufferSettings,
   forwarder: forwarderSettings,
   clock: clockSettings,
+  hardware: hardwareSettings,
 };
 
 const whole = Type.Object(gatewaySettings);

@@ -13,6 +13,7 @@ import { topicNames } from "../events/topics.ts";
 import { type EventLog, EventLogError, type SinkStatus, type TopicSpec } from "../stream/port.ts";
 import { retryPauseMs } from "../stream/waiting.core.ts";
 import { pause, systemTimers } from "../time/timers.ts";
+import { settleHardware } from "./boards.ts";
 import { LevelBuffer } from "./buffer/leveldb.ts";
 import { BufferError, type BufferStats, type DurableBuffer } from "./buffer/port.ts";
 import { type Clock, systemClock, timeServiceMark } from "./clock.ts";
@@ -86,6 +87,11 @@ export class Gateway {
     if (this.#running) return;
     const { settings, dataDir, namespace, version, logger, log } = this.#options;
     const identity = await loadIdentity(dataDir, settings.gateway_id, logger);
+    const origin = identity.gateway;
+    const { hardware, gateway_id: wanted } = settings;
+    const place = { dataDir, gateway: origin, wanted, hardware, logger };
+    const { board, owner, known } = await settleHardware(place);
+    const gateway = board.gateway;
     const watch = new ClockWatch({
       clock: this.#clock,
       mark: () => timeServiceMark(settings.clock.mark_file),
@@ -99,6 +105,7 @@ export class Gateway {
       directory: join(dataDir, "buffer"),
       createIfMissing: !identity.bufferMade,
       makeEpoch: () => makeEpoch(randomBytes(10)),
+      ...{ owner, origin },
       stamp: () => watch.stamp(),
       capacityBytes: settings.buffer.capacity_bytes,
       policy: settings.buffer.on_full,
@@ -119,7 +126,7 @@ export class Gateway {
             buffer,
             log,
             journal: {
-              gateway: identity.gateway,
+              gateway: origin,
               topic: topicNames(namespace).events,
             },
             clock: watch,
@@ -140,8 +147,9 @@ export class Gateway {
         logger,
       });
       const broker = this.#newBroker(intake);
-      const gateway = identity.gateway;
       const reporter = new Reporter({
+        ...(known ? { hardware: board.name } : {}),
+        ...(gateway === board.base ? {} : { copyOf: board.base }),
         ...{ gateway, namespace, version, buffer, watch, room, intake, logger },
         statusIntervalMs: settings.status_interval_ms,
         heartbeatIntervalMs: settings.heartbeat_interval_ms,

@@ -45,7 +45,7 @@ interface Found {
 
 /**
  * Reads the identity, or makes it at the first start. Mends what is damaged of it.
- * @param wanted the id from the configuration, where it sets one
+ * @param wanted the id from the configuration, where it sets one: for data that has none (boards.ts holds it against others)
  * @throws IdentityError
  */
 export async function loadIdentity(
@@ -61,12 +61,6 @@ export async function loadIdentity(
   const files = [await look(dataDir, FIRST), await look(dataDir, COPY)] as const;
   const kept = files[0].identity ?? files[1].identity;
   if (!kept) return await make(dataDir, wanted, files, logger);
-  if (wanted !== undefined && wanted !== kept.gateway) {
-    throw new IdentityError(
-      "other_gateway",
-      `${dataDir} belongs to gateway ${kept.gateway}, the configuration says ${wanted}: its buffered readings would change their owner. Use another --data-dir for ${wanted}, or leave gateway_id out`,
-    );
-  }
   const bufferMade = files.some(({ identity }) => identity?.bufferMade);
   const identity = { gateway: kept.gateway, bufferMade };
   if (files.every((file) => file.identity && same(file.identity, identity))) return identity;
@@ -84,12 +78,17 @@ export async function saveIdentity(dataDir: string, identity: Identity): Promise
 }
 
 async function write(dataDir: string, name: string, identity: Identity): Promise<void> {
+  const content = { gateway: identity.gateway, buffer_made: identity.bufferMade };
+  const text = JSON.stringify({ ...content, check: checkOf(identity) }, null, 2);
+  await replaceFile(dataDir, name, `${text}\n`);
+}
+
+/** On disk when it resolves: the new content, or after a power cut before that the old one. */
+export async function replaceFile(dataDir: string, name: string, text: string): Promise<void> {
   const path = join(dataDir, name);
   const file = await open(`${path}.new`, "w");
   try {
-    const content = { gateway: identity.gateway, buffer_made: identity.bufferMade };
-    const text = JSON.stringify({ ...content, check: checkOf(identity) }, null, 2);
-    await file.writeFile(`${text}\n`);
+    await file.writeFile(text);
     await file.sync();
   } finally {
     await file.close();

@@ -19,6 +19,10 @@ import { bufferStatus, type RoomWatch } from "./room-watch.ts";
 
 export interface ReporterOptions {
   readonly gateway: GatewayId;
+  /** Name of the hardware; undefined where it cannot be told from other. */
+  readonly hardware?: string;
+  /** Id that the data had on other hardware, where this may be a copy of it. */
+  readonly copyOf?: string;
   readonly namespace: string;
   readonly version: string;
   readonly buffer: DurableBuffer;
@@ -133,6 +137,7 @@ export class Reporter {
   /** What the gateway says of itself now; undefined before its buffer could be opened for the first time. */
   status(): GatewayStatus | undefined {
     const { gateway, buffer, intake, room, watch, version, clients } = this.#options;
+    const { hardware, copyOf } = this.#options;
     const stats = buffer.stats();
     if (stats.epoch === "" || stats.state === "closed") return undefined;
     const { hoursLeft } = room.room;
@@ -148,6 +153,8 @@ export class Reporter {
       buffer: bufferStatus(stats, room.room, this.#options.freeFloorBytes),
       clients: clients(),
       rejected: Object.values(intake.stats.rejected).reduce((sum, count) => sum + count, 0),
+      ...(hardware === undefined ? {} : { hardware }),
+      ...(copyOf === undefined ? {} : { copy_of: copyOf }),
       interval: this.#options.statusIntervalMs,
       clock: watch.status(),
       // By the boot clock: a clock that is set after the start moves both.

@@ -4,7 +4,8 @@
  *
  * A declared loss answers for its range; what arrived of it anyway counts as arrived and not as lost. Below the highest that came,
  * what did not come is missing; of an epoch that is closed, below everything that was claimed. A later epoch closes the one
- * that it names; one that begins without a memory closes all that came before it.
+ * that it names; one that begins without a memory closes all that came before it. One of which more comes than whoever closed
+ * it knew of is alive: two gateways have one id.
  */
 import type { EpochStart, GatewayStatus, LedgerEntry, Loss } from "../events/schema.ts";
 import { type JournalEvent, type JournalRecord, journalEvents } from "./oracle-journal.ts";
@@ -20,6 +21,8 @@ interface Account {
   repeats: number;
   claimed: number;
   closed: boolean;
+  /** The highest that whoever closed it knew of: one of which more comes is alive. */
+  end: number;
 }
 
 /**
@@ -34,7 +37,7 @@ export function expectedLedger(
   const accounts = new Map<string, Account>();
   const account = (gateway: string, epoch: string): Account => {
     const key = `${gateway}/${epoch}`;
-    const fresh = { repeats: 0, claimed: 0, closed: false };
+    const fresh = { repeats: 0, claimed: 0, closed: false, end: 0 };
     const found = accounts.get(key) ?? {
       gateway,
       epoch,
@@ -51,20 +54,24 @@ export function expectedLedger(
     const own = account(event.gateway, event.epoch);
     own.times.push(event.record.timestamp);
     const isNew = entered(own, event);
+    if (isNew && own.closed && reach(event) > own.end) own.closed = false;
     if (event.type !== "tidegate.epoch" || !event.data) continue;
     const { previous, reason } = event.data as EpochStart;
     if (!previous && reason === "first-start" && isNew) {
       beginnings.push(event);
       for (const other of accounts.values()) {
-        if (other.gateway === event.gateway && other !== own) other.closed = true;
+        if (other.gateway !== event.gateway || other === own || other.closed) continue;
+        // Whatever comes of it from now on says that it lives.
+        Object.assign(other, { closed: true, end: 0 });
       }
     }
-    if (!previous || previous.epoch === event.epoch) continue;
+    if (!previous || previous.epoch === event.epoch || !isNew) continue;
     // A moved card's epoch before was another gateway's, which may live on.
+    if ((previous.gateway ?? event.gateway) !== event.gateway) continue;
     if (reason === "moved" && !accounts.has(`${event.gateway}/${previous.epoch}`)) continue;
     const before = account(event.gateway, previous.epoch);
     before.claimed = Math.max(before.claimed, previous.highest);
-    before.closed = true;
+    Object.assign(before, { closed: true, end: previous.highest });
   }
   for (const { key, data, timestamp } of statuses) {
     const status = data as GatewayStatus | undefined;
@@ -77,6 +84,12 @@ export function expectedLedger(
     if (told.times.length === 0 && anew) told.closed = true;
   }
   return [...accounts.values()].map(entryOf);
+}
+
+/** The highest sequence that it stands for. */
+function reach({ type, data, sequence }: JournalEvent): number {
+  const loss = type === "tidegate.loss" ? (data as Loss | undefined) : undefined;
+  return loss && loss.from <= loss.to ? Math.max(sequence, loss.to) : sequence;
 }
 
 /** @returns whether it is the first of its kind */

@@ -61,6 +61,7 @@ test.each([
   "docs/errors.md",
   "docs/event-log.md",
   "docs/buffer.md",
+  "docs/identity.md",
   "docs/kafka.md",
   "docs/configuration.md",
 ])("%s links to files that exist, and names files that exist", (file) => {

@@ -58,7 +58,7 @@ export class TestJournal {
   }
 
   opening(
-    previous?: { epoch: string; highest: number },
+    previous?: { epoch: string; highest: number; gateway?: string },
     reason: EventOf<"tidegate.epoch">["reason"] = "first-start",
   ): StoredRecord {
     const event = { ...this.stamp(), reason, ...(previous ? { previous } : {}) };

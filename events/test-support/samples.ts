@@ -26,7 +26,11 @@ export const SAMPLES: Samples = {
   },
   "tidegate.heartbeat": { full: { ...stamp, interval: 10_000 } },
   "tidegate.epoch": {
-    full: { ...stamp, reason: "salvage", previous: { epoch: "0a1b2c3d4e", highest: 2 ** 33 } },
+    full: {
+      ...stamp,
+      reason: "moved",
+      previous: { epoch: "0a1b2c3d4e", highest: 2 ** 33, gateway: "gw-0" },
+    },
     least: { ...stamp, clock: "unsynced", received: 1500, reason: "first-start" },
   },
   "tidegate.loss": { full: { ...stamp, from: 7, to: 4_294_967_296, reason: "full" } },
@@ -83,6 +87,8 @@ export const SAMPLES: Samples = {
       rejected: 3,
       clock: { synced: true, off: -1_772_366_400_000 },
       clients: 12,
+      hardware: "7m1v4c0dqz",
+      copy_of: "gw-1a2b",
       interval: 5000,
       started: 1_772_366_000_000,
       version: "0.1.0",

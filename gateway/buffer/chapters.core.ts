@@ -1,14 +1,26 @@
 /**
- * The epochs that a buffer holds, oldest first, and how their sequences lie on its positions. Pure.
+ * The epochs that a buffer holds, oldest first, whose they are, and how their sequences lie on its positions. Pure.
+ *
+ * An epoch belongs to one gateway on one board. A buffer that finds itself on another board, or under another id, begins an
+ * epoch for that owner before it takes anything in: two copies of a card never count on one epoch.
  *
  * A chapter holds the positions behind `after`, and `sequence = position - base`. Both are the same where the buffer saw
  * the epoch begin. Chapters are never changed, only added; those whose events are all released are forgotten when a new
  * one is added, but for the last few.
  */
 import assert from "node:assert";
-import type { Epoch } from "../../events/ids.ts";
-import { isEpoch } from "../../events/ids.ts";
+import { type Epoch, type GatewayId, isEpoch, isGatewayId } from "../../events/ids.ts";
 import { FORMAT_1_SEED, frameSeed } from "./frame.core.ts";
+
+export interface Owner {
+  readonly gateway: GatewayId;
+  /** Name of the hardware. */
+  readonly board: string;
+}
+
+export function sameOwner(a: Owner | undefined, b: Owner | undefined): boolean {
+  return a?.gateway === b?.gateway && a?.board === b?.board;
+}
 
 export interface Chapter {
   readonly epoch: Epoch;
@@ -16,6 +28,8 @@ export interface Chapter {
   readonly after: number;
   /** Format of its frames' checksums. */
   readonly format: 1 | 2;
+  /** Undefined for the gateway and the board that the buffer was made for. */
+  readonly owner?: Owner;
 }
 
 export type Chapters = readonly Chapter[];
@@ -63,29 +77,41 @@ export function withChapter(
   epoch: Epoch,
   base: number,
   released: number,
+  owner?: Owner,
 ): Chapters {
   const kept = chapters.filter((chapter, at) => {
     const end = endOf(chapters, chapter);
     return at >= chapters.length - KEPT || Math.min(end, base) > released;
   });
-  return [...kept, { epoch, base, after: base, format: 2 }];
+  const chapter = { epoch, base, after: base, format: 2 } as const;
+  return [...kept, owner ? { ...chapter, owner } : chapter];
 }
 
 export function encodeChapters(chapters: Chapters): string {
   return chapters
-    .map(({ epoch, base, after, format }) => `${epoch}:${base}:${after}:${format}`)
+    .map(({ epoch, base, after, format, owner }) => {
+      const whose = owner ? `:${owner.gateway}:${owner.board}` : "";
+      return `${epoch}:${base}:${after}:${format}${whose}`;
+    })
     .join(" ");
 }
+
+const CHAPTER =
+  /^([0-9a-z]{10}):(-?\d{1,16}):(\d{1,16}):([12])(?::([A-Za-z0-9_.-]{1,64}):([0-9a-z]{1,16}))?$/;
 
 /** @returns undefined where the text is not chapters */
 export function decodeChapters(text: string): Chapters | undefined {
   const chapters: Chapter[] = [];
   for (const part of text.split(" ")) {
-    const found = /^([0-9a-z]{10}):(-?\d{1,16}):(\d{1,16}):([12])$/.exec(part);
+    const found = CHAPTER.exec(part);
     const epoch = found?.[1] ?? "";
     if (!found || !isEpoch(epoch)) return undefined;
     const [base, after] = [Number(found[2]), Number(found[3])];
-    chapters.push({ epoch, base, after, format: found[4] === "1" ? 1 : 2 });
+    const chapter = { epoch, base, after, format: found[4] === "1" ? 1 : 2 } as const;
+    const [gateway, board] = [found[5], found[6]];
+    if (gateway === undefined || board === undefined) chapters.push(chapter);
+    else if (isGatewayId(gateway)) chapters.push({ ...chapter, owner: { gateway, board } });
+    else return undefined;
   }
   return chapters;
 }

@@ -18,9 +18,10 @@ import { join } from "node:path";
 import { afterEach, describe, expect, test } from "vitest";
 import { decodeEvent } from "../../events/codec.ts";
 import { event } from "./conformance.ts";
-import { openStore, putMeta } from "./level-store.ts";
+import { openStore } from "./level-store.ts";
 import type { LevelBuffer } from "./leveldb.ts";
 import type { BufferedEvent } from "./port.ts";
+import { sealed } from "./sealed.core.ts";
 import {
   type Acknowledged,
   ALL,
@@ -346,7 +347,9 @@ describe("damage to the files of a buffer", () => {
     const { root } = await used();
     const store = await openStore(join(root, "buffer"), false);
     const batch = store.batch();
-    putMeta(batch, { format: 3 });
+    const key = Buffer.from("mformat");
+    const bytes = { keyEncoding: "buffer", valueEncoding: "buffer" } as const;
+    batch.put(key, sealed(key, Buffer.from("4")), bytes);
     await batch.write({ sync: true });
     await store.close();
     const before = readdirSync(join(root, "buffer")).filter((name) => /ldb$/.test(name));

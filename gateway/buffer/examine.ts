@@ -11,7 +11,7 @@
 import { link, mkdir, mkdtemp, readdir, readFile, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { basename, dirname, join } from "node:path";
-import { type Epoch, makeEpoch } from "../../events/ids.ts";
+import { type Epoch, type GatewayId, makeEpoch } from "../../events/ids.ts";
 import type { Stamp } from "../../events/schema.ts";
 import { type Chapters, chapterOf, endOf, seedOf, splitByChapter } from "./chapters.core.ts";
 import { directoryBytes, exists, freeBytes, removeDirectory, secureCopy } from "./directories.ts";
@@ -34,6 +34,8 @@ export interface SequencesOf {
 
 export interface EpochHeld {
   readonly epoch: Epoch;
+  /** Whose it is; undefined for the gateway that the buffer was made for. */
+  readonly gateway?: GatewayId;
   /** Highest sequence; 0 where there is none. */
   readonly highest: number;
   /** What waits of it; undefined where all of it is released. */
@@ -44,7 +46,7 @@ export interface EpochHeld {
 export type NextStart = "nothing" | "finish-salvage" | "new-epoch" | "salvage";
 
 export interface Examination {
-  /** 1 or 2; undefined where that cannot be read. */
+  /** 1 to 3; undefined where that cannot be read. */
   readonly format: number | undefined;
   /** None where neither the mark nor the store says which there were: then no record of it can be verified. */
   readonly epochs: readonly EpochHeld[];
@@ -380,11 +382,12 @@ function examined(
   about: About,
 ): ExaminedBuffer {
   const epochs = chapters.map((chapter): EpochHeld => {
-    const { epoch, base, after } = chapter;
+    const { epoch, base, after, owner } = chapter;
     const end = Math.min(endOf(chapters, chapter), accepted);
     const from = Math.max(after, released) + 1;
     const waiting = from > end ? undefined : { from: from - base, to: end - base };
-    return { epoch, highest: Math.max(0, end - base), waiting };
+    const whose = owner ? { gateway: owner.gateway } : {};
+    return { epoch, ...whose, highest: Math.max(0, end - base), waiting };
   });
   const at = chapters.length > 0 ? chapterOf(chapters, Math.max(released, 1)) : undefined;
   const top = mark && chapterOf(mark.chapters, Math.max(mark.accepted, 1));
@@ -428,7 +431,9 @@ async function* eventsOf(
     for (const { position, span: _, ...event } of decodeGroup(first, seedOf(chapter), group)
       .frames) {
       if (position <= released) continue;
-      yield { ...event, position, epoch: chapter.epoch, sequence: position - chapter.base };
+      const place = { position, epoch: chapter.epoch, sequence: position - chapter.base };
+      const { owner } = chapter;
+      yield { ...event, ...place, ...(owner ? { gateway: owner.gateway } : {}) };
     }
   }
 }

@@ -217,8 +217,11 @@ export class GroupCommitBuffer implements DurableBuffer {
           size += event.value.length;
           const enough = found.length >= limit.events || size > limit.bytes;
           if (found.length > 0 && enough) return found;
-          const sequence = position - chapter.base;
-          found.push({ ...event, position, epoch: chapter.epoch, sequence });
+          const place = { position, epoch: chapter.epoch, sequence: position - chapter.base };
+          const { owner } = chapter;
+          found.push(
+            owner ? { ...event, ...place, gateway: owner.gateway } : { ...event, ...place },
+          );
         }
       }
     } catch (error) {

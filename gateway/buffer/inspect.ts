@@ -17,7 +17,7 @@ import { type ReadMark, shortOf } from "./mark.core.ts";
 import { BufferError } from "./port.ts";
 
 export interface Inspection {
-  /** 1 or 2; undefined where the store does not say. */
+  /** 1 to 3; undefined where the store does not say. */
   readonly format: number | undefined;
   readonly chapters: Chapters | undefined;
   readonly released: number;
@@ -68,7 +68,8 @@ export async function inspectStore(store: Store, mark: ReadMark | undefined): Pr
   }
   const short = mark && chapters && shortOf(mark, { chapters, accepted, released });
   if (short) tell(short);
-  const lost = !mark && format === FORMAT;
+  // Of format 1 there was none.
+  const lost = !mark && format !== 1;
   const renew = lost ? "salvage" : mark?.copied ? "restored" : undefined;
   return { format, chapters, released, accepted, groups, damage, renew };
 }

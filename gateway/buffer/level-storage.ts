@@ -18,9 +18,16 @@
 import assert from "node:assert";
 import { copyFile, mkdir, readdir } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
-import type { Epoch } from "../../events/ids.ts";
+import type { Epoch, GatewayId } from "../../events/ids.ts";
 import type { EpochReason, Stamp } from "../../events/schema.ts";
-import { type Chapters, newest, seedOf } from "./chapters.core.ts";
+import {
+  type Chapters,
+  newest,
+  type Owner,
+  sameOwner,
+  seedOf,
+  withChapter,
+} from "./chapters.core.ts";
 import {
   directoryBytes,
   exists,
@@ -36,7 +43,6 @@ import { encodeGroup, frameBytes } from "./frame.core.ts";
 import { type Inspection, inspectStore } from "./inspect.ts";
 import { refuseDamagedTables } from "./level-check.ts";
 import {
-  FORMAT,
   groupKey,
   openStore,
   putGroup,
@@ -63,6 +69,10 @@ export interface LevelStorageOptions {
   readonly createIfMissing: boolean;
   /** For a new store, and whenever sequences could repeat. */
   readonly makeEpoch: () => Epoch;
+  /** Whose epochs begin now; undefined for the gateway and the hardware that the store was made for. */
+  readonly owner?: Owner | undefined;
+  /** Id of that gateway. */
+  readonly origin?: GatewayId | undefined;
   readonly stamp: () => Stamp;
 }
 
@@ -217,18 +227,21 @@ export class LevelStorage implements GroupStorage {
       return await this.#create();
     }
     const renew = createIfMissing && !mark ? undefined : found.renew;
+    // A copy of it may count on under the newest epoch, on the hardware that began it.
+    const isOurs = sameOwner(found.chapters?.at(-1)?.owner, this.#options.owner);
     const whole = await this.#unmapped(store, found);
-    return await this.#adopt(whole, found, renew, renew && renewed(renew, found));
+    const damage = renew && renewed(renew, found);
+    return await this.#adopt(whole, found, isOurs ? renew : "moved", damage);
   }
 
   async #create(): Promise<Opened> {
     const { directory, makeEpoch, stamp } = this.#options;
     const store = await openStore(directory, true);
-    const chapters: Chapters = [{ epoch: makeEpoch(), base: 0, after: 0, format: 2 }];
+    const chapters = withChapter([], makeEpoch(), 0, 0, this.#options.owner);
     const event = epochEvent(stamp(), { reason: "first-start" });
     const group = encodeGroup(1, seedOf(newest(chapters)), [event], frameBytes(event));
     const batch = store.batch();
-    putMeta(batch, { format: FORMAT, chapters, released: 0 });
+    putMeta(batch, { chapters, released: 0 });
     putGroup(batch, 1, group);
     await batch.write({ sync: true });
     await syncDirectory(directory);
@@ -271,7 +284,7 @@ export class LevelStorage implements GroupStorage {
     damage?: Damage,
   ): Promise<Opened> {
     assert(found.chapters, "a whole store has chapters");
-    const { makeEpoch, stamp } = this.#options;
+    const { makeEpoch, stamp, owner, origin } = this.#options;
     const { released, groups } = found;
     let { chapters, accepted } = found;
     let mark: MarkFile | undefined;
@@ -280,14 +293,14 @@ export class LevelStorage implements GroupStorage {
       if (renew) {
         // Nothing is lost, but sequences could repeat.
         const epoch = makeEpoch();
-        const old = { chapters, highest: accepted, released };
+        const old = { chapters, highest: accepted, released, owner, origin };
         const begun = beginEpoch({ ...old, epoch, reason: renew, stamp: stamp() });
         putGroup(batch, begun.first, begun.group);
         groups.push(begun.first, begun.first, begun.group.length, "epoch");
         chapters = begun.chapters;
         accepted = begun.first;
       }
-      putMeta(batch, { format: FORMAT, chapters, released });
+      putMeta(batch, { chapters, released });
       await batch.write({ sync: true });
       mark = await MarkFile.open(this.#paths.mark);
       await mark.write({ chapters, accepted, released });
@@ -309,7 +322,7 @@ export class LevelStorage implements GroupStorage {
     evidence: readonly string[],
     found: readonly string[],
   ): Promise<Opened> {
-    const { directory, makeEpoch, stamp } = this.#options;
+    const { directory, makeEpoch, stamp, owner, origin } = this.#options;
     const making = `${this.#paths.salvaged}.new`;
     await removeDirectory(making);
     const reason = mark?.copied ? "restored" : "salvage";
@@ -319,7 +332,7 @@ export class LevelStorage implements GroupStorage {
       mark,
       reason,
       epoch: makeEpoch(),
-      stamp,
+      ...{ owner, origin, stamp },
     });
     await syncDirectory(making);
     await moveDirectory(making, this.#paths.salvaged);

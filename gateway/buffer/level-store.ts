@@ -9,6 +9,7 @@
  * nothing on a read and cannot be told to, so every value carries a checksum over its key and content.
  *
  * Format 1 had `epoch` in the place of `chapters`, and meta values without a checksum; it is read, and rewritten as 2.
+ * Format 3 is 2 with epochs that have an owner: a version that knows of none would send them under another gateway's id.
  */
 import { type ChainedBatch, ClassicLevel } from "classic-level";
 import { isEpoch } from "../../events/ids.ts";
@@ -38,7 +39,12 @@ const STORE_OPTIONS = {
   blockRestartInterval: 1,
 } as const;
 
-export const FORMAT = 2;
+export const FORMAT = 3;
+
+/** The lowest format that says it all, so that an earlier version reads what it can. */
+function formatFor(chapters: Chapters): number {
+  return chapters.some(({ owner }) => owner !== undefined) ? 3 : 2;
+}
 
 export const EVENTS_BEGIN: Buffer = Buffer.from("e");
 const EVENTS_END = Buffer.from("f");
@@ -146,7 +152,6 @@ async function readMeta1(store: Store): Promise<Meta> {
 
 /** Members that are present are written. */
 export interface MetaChange {
-  readonly format?: number;
   readonly chapters?: Chapters;
   readonly released?: number;
 }
@@ -156,8 +161,10 @@ export function putMeta(batch: Batch, change: MetaChange): void {
     const key = metaKey(name);
     batch.put(key, sealed(key, Buffer.from(text)), bytes);
   };
-  if (change.format !== undefined) put("format", String(change.format));
-  if (change.chapters) put("chapters", encodeChapters(change.chapters));
+  if (change.chapters) {
+    put("format", String(formatFor(change.chapters)));
+    put("chapters", encodeChapters(change.chapters));
+  }
   if (change.released !== undefined) put("released", String(change.released));
 }
 

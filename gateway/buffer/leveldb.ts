@@ -5,8 +5,9 @@
  * on the disk and how it is opened; salvage.ts what happens to a damaged one.
  */
 import type { Logger } from "pino";
-import type { Epoch } from "../../events/ids.ts";
+import type { Epoch, GatewayId } from "../../events/ids.ts";
 import type { Stamp } from "../../events/schema.ts";
+import type { Owner } from "./chapters.core.ts";
 import { GroupCommitBuffer } from "./group-commit-buffer.ts";
 import { LevelStorage } from "./level-storage.ts";
 import type { Limits } from "./limits.ts";
@@ -19,6 +20,10 @@ export interface LevelBufferOptions {
   readonly createIfMissing: boolean;
   /** Makes the id of an epoch: for a new store, and whenever sequences could repeat. */
   readonly makeEpoch: () => Epoch;
+  /** Whose epochs begin now; undefined for the gateway and the hardware that the buffer was made for. */
+  readonly owner?: Owner | undefined;
+  /** Id of that gateway. */
+  readonly origin?: GatewayId | undefined;
   /** What the buffer's own events say of their moment. */
   readonly stamp: () => Stamp;
   /** What may wait to be forwarded, in bytes of events. */
@@ -34,11 +39,11 @@ export interface LevelBufferOptions {
 
 export class LevelBuffer extends GroupCommitBuffer {
   constructor(options: LevelBufferOptions) {
-    const { directory, createIfMissing, makeEpoch, stamp, ...rest } = options;
+    const { directory, createIfMissing, makeEpoch, owner, origin, stamp, ...rest } = options;
     super({
       ...rest,
       stamp,
-      storage: new LevelStorage({ directory, createIfMissing, makeEpoch, stamp }),
+      storage: new LevelStorage({ directory, createIfMissing, makeEpoch, owner, origin, stamp }),
     });
   }
 }

@@ -2,9 +2,9 @@
  * What a start does about a disk in memory that decayed: the rules of level-storage.ts, inspect.ts and salvage.ts over maps,
  * with the same walk, so that a simulation sees what a gateway would do. Files, and what LevelDB makes of them, are not here.
  */
-import type { Epoch } from "../../events/ids.ts";
+import type { Epoch, GatewayId } from "../../events/ids.ts";
 import type { EpochReason, Stamp } from "../../events/schema.ts";
-import { type Chapters, chapterOf, seedOf } from "./chapters.core.ts";
+import { type Chapters, chapterOf, type Owner, seedOf } from "./chapters.core.ts";
 import {
   decodeGroup,
   encodeGroup,
@@ -57,6 +57,8 @@ export interface MemorySalvage {
   readonly epoch: Epoch;
   readonly stamp: () => Stamp;
   readonly reason: EpochReason;
+  readonly owner?: Owner | undefined;
+  readonly origin?: GatewayId | undefined;
 }
 
 export interface SalvagedStore extends Walked {

@@ -4,9 +4,16 @@
  * on LevelDB does (memory-salvage.ts).
  */
 import assert from "node:assert";
-import type { Epoch } from "../../events/ids.ts";
+import type { Epoch, GatewayId } from "../../events/ids.ts";
 import type { EpochReason, Stamp } from "../../events/schema.ts";
-import { type Chapters, newest, seedOf } from "./chapters.core.ts";
+import {
+  type Chapters,
+  newest,
+  type Owner,
+  sameOwner,
+  seedOf,
+  withChapter,
+} from "./chapters.core.ts";
 import { decodeGroup, encodeGroup, frameBytes } from "./frame.core.ts";
 import type { ReadMark } from "./mark.core.ts";
 import { lookOver, salvageMemory } from "./memory-salvage.ts";
@@ -39,8 +46,11 @@ export function memoryDisk(): MemoryDisk {
 
 export interface MemoryStorageOptions {
   readonly firstEpoch: Epoch;
-  /** For a disk that decays. */
+  /** For a disk that decays, or goes into other hardware. */
   readonly makeEpoch?: () => Epoch;
+  /** As in level-storage.ts. */
+  readonly owner?: Owner | undefined;
+  readonly origin?: GatewayId | undefined;
   readonly stamp: () => Stamp;
   readonly diskBytes?: number;
 }
@@ -96,10 +106,15 @@ export class MemoryStorage implements GroupStorage {
     const isWhole = found.damage.length === 0 && (there || isNew);
     const renew = !isWhole || !born ? undefined : mark ? copyOf(mark) : "salvage";
     let damage: Damage | undefined;
+    const isOurs = !there || sameOwner(newest(disk.chapters).owner, this.#options.owner);
     if (!isWhole) damage = await this.#salvage(there ? found.damage : ["the store is not there"]);
-    else if (renew) damage = this.#renew(renew, found.accepted);
+    else if (renew || !isOurs) damage = this.#renew(renew, isOurs, found.accepted);
     await this.between();
-    const { accepted, groups, damage: left } = damage ? lookOver(disk, undefined) : found;
+    const {
+      accepted,
+      groups,
+      damage: left,
+    } = isWhole && isOurs && !renew ? found : lookOver(disk, undefined);
     assert.deepEqual(left, [], "a salvaged store is whole");
     const { chapters, released } = disk;
     disk.mark = { chapters, accepted, released, copied: false };
@@ -115,7 +130,7 @@ export class MemoryStorage implements GroupStorage {
 
   #create(): void {
     const { disk } = this;
-    disk.chapters = [{ epoch: this.#options.firstEpoch, base: 0, after: 0, format: 2 }];
+    disk.chapters = withChapter([], this.#options.firstEpoch, 0, 0, this.#options.owner);
     const event = epochEvent(this.#options.stamp(), { reason: "first-start" });
     const seed = seedOf(newest(disk.chapters));
     disk.groups.set(1, encodeGroup(1, seed, [event], frameBytes(event)));
@@ -124,25 +139,31 @@ export class MemoryStorage implements GroupStorage {
   async #salvage(found: readonly string[]): Promise<Damage> {
     const { disk } = this;
     const { mark } = disk;
-    const { stamp } = this.#options;
+    const { stamp, owner, origin } = this.#options;
     const reason = copyOf(mark) ?? "salvage";
-    const made = await salvageMemory(disk, { mark, reason, stamp, epoch: this.#makeEpoch() });
+    const made = await salvageMemory(disk, {
+      ...{ mark, reason, stamp, owner, origin },
+      epoch: this.#makeEpoch(),
+    });
     const { chapters, released, groups, previous, lost, saved } = made;
     Object.assign(disk, { chapters, released, groups, undo: [] });
     return { found, reason, previous, lost, saved, quarantine: undefined };
   }
 
   /** Nothing is lost, but sequences could repeat. */
-  #renew(reason: EpochReason, highest: number): Damage {
+  #renew(renew: EpochReason | undefined, isOurs: boolean, highest: number): Damage | undefined {
     const { disk } = this;
+    const reason = isOurs && renew ? renew : "moved";
     const { released } = disk;
     const previous = newest(disk.chapters).epoch;
-    const old = { chapters: disk.chapters, highest, released };
+    const { owner, origin } = this.#options;
+    const old = { chapters: disk.chapters, highest, released, owner, origin };
     const stamp = this.#options.stamp();
     const begun = beginEpoch({ ...old, epoch: this.#makeEpoch(), reason, stamp });
     disk.chapters = begun.chapters;
     disk.groups.set(begun.first, begun.group);
     disk.undo = [];
+    if (!renew) return undefined;
     const found = [reason === "restored" ? "a copy was put back" : "the mark is lost"];
     return { found, reason, previous, lost: [], saved: disk.groups.size, quarantine: undefined };
   }

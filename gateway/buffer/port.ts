@@ -8,11 +8,11 @@
  *  - read() gives back exactly what was appended, or what declares it lost: never a record with another value;
  *  - release() frees what the log has; it is on disk before it resolves.
  *
- * A buffer may hold events of several epochs: after damage it begins a new one behind what it could save. Its own
- * order over all of them is the *position*, which only grows and is never sent; within one epoch
+ * A buffer may hold events of several epochs: after damage it begins a new one behind what it could save, and on other
+ * hardware one under another gateway's id. Its own order over all of them is the *position*, which only grows and is never sent; within one epoch
  * `position - sequence` is constant.
  */
-import type { Epoch } from "../../events/ids.ts";
+import type { Epoch, GatewayId } from "../../events/ids.ts";
 import type { JournalType } from "../../events/schema.ts";
 
 /** An event of the journal before it has a sequence. */
@@ -28,6 +28,8 @@ export interface BufferedEvent extends NewEvent {
   /** The place of the event among all that this buffer ever held; read() and release() go by it. */
   readonly position: number;
   readonly epoch: Epoch;
+  /** Whose epoch it is; undefined for the gateway that the buffer was made for. */
+  readonly gateway?: GatewayId;
   /**
    * Of the event in its epoch. A declared loss stands for `[from, to]` and has the sequence `to`: where it grew before
    * it was sent, it is another event and not a changed one.

@@ -3,9 +3,16 @@
  * in the order of their positions. What is double or released already goes, what is missing is declared lost in its place,
  * and a new epoch begins behind it all. Whoever found them owns the store that it is written to.
  */
-import type { Epoch } from "../../events/ids.ts";
+import type { Epoch, GatewayId } from "../../events/ids.ts";
 import type { EpochReason, Stamp } from "../../events/schema.ts";
-import { type Chapters, chapterOf, newest, seedOf, splitByChapter } from "./chapters.core.ts";
+import {
+  type Chapters,
+  chapterOf,
+  newest,
+  type Owner,
+  seedOf,
+  splitByChapter,
+} from "./chapters.core.ts";
 import { decodeGroup, encodeGroup, frameBytes } from "./frame.core.ts";
 import type { Mark } from "./mark.core.ts";
 import { beginEpoch } from "./new-epoch.core.ts";
@@ -19,6 +26,9 @@ export interface WalkOptions {
   readonly storedRelease: number | undefined;
   readonly reason: EpochReason;
   readonly epoch: Epoch;
+  /** Whose that is, and under whose id epochs without an owner stand. */
+  readonly owner?: Owner | undefined;
+  readonly origin?: GatewayId | undefined;
   readonly stamp: () => Stamp;
 }
 
@@ -86,9 +96,9 @@ export async function closeHoles(options: WalkOptions, store: WalkStore): Promis
 
   if (mark && foreign(mark, known)) {
     // What this gateway had acknowledged went with its store; it is declared behind what the other one holds.
-    const { epoch: own, base } = newest(mark.chapters);
+    const { base, ...own } = newest(mark.chapters);
     const moved = {
-      epoch: own,
+      ...own,
       base: covered - (mark.released - base),
       after: covered,
       format: 2 as const,
@@ -103,7 +113,11 @@ export async function closeHoles(options: WalkOptions, store: WalkStore): Promis
   }
 
   const highest = covered;
-  const begun = beginEpoch({ chapters, highest, released, epoch, reason, stamp: stamp() });
+  const { owner, origin } = options;
+  const begun = beginEpoch({
+    ...{ chapters, highest, released, epoch, reason, owner, origin },
+    stamp: stamp(),
+  });
   await store.put(begun.first, begun.group);
   return { previous: chapters.at(-1)?.epoch, lost, saved, chapters: begun.chapters, released };
 }

@@ -9,13 +9,12 @@
  */
 import { type FileHandle, open, readdir } from "node:fs/promises";
 import { join } from "node:path";
-import type { Epoch } from "../../events/ids.ts";
+import type { Epoch, GatewayId } from "../../events/ids.ts";
 import type { EpochReason, Stamp } from "../../events/schema.ts";
-import { type Chapters, chapterOf, decodeChapters, seedOf } from "./chapters.core.ts";
+import { type Chapters, chapterOf, decodeChapters, type Owner, seedOf } from "./chapters.core.ts";
 import { decodeGroup, encodeGroup, type Framed, frameBytes, salvageGroup } from "./frame.core.ts";
 import { loggedEntries, type RawEntry } from "./level-log.core.ts";
 import {
-  FORMAT,
   firstOfKey,
   openStore,
   putGroup,
@@ -38,6 +37,9 @@ export interface SalvageOptions {
   readonly mark: ReadMark | undefined;
   readonly reason: EpochReason;
   readonly epoch: Epoch;
+  /** Whose that is, and under whose id epochs without an owner stand. */
+  readonly owner?: Owner | undefined;
+  readonly origin?: GatewayId | undefined;
   readonly stamp: () => Stamp;
 }
 
@@ -297,7 +299,7 @@ async function finish(
     work.batch(),
     [...side.notes].map(([key, value]) => ({ key, value })),
   );
-  putMeta(work.batch(), { format: FORMAT, chapters, released });
+  putMeta(work.batch(), { chapters, released });
   await work.flush();
   await work.store.clear({
     gte: Buffer.from(STRAY_PREFIX),

@@ -13,6 +13,7 @@ import type { FrozenBatch, LogRecord } from "../../stream/port.ts";
 import type { BufferedEvent } from "../buffer/port.ts";
 
 export interface Journal {
+  /** Of epochs that have no owner of their own. */
   readonly gateway: GatewayId;
   readonly topic: string;
 }
@@ -26,22 +27,26 @@ export interface Offsets {
 /** A time of receipt is put right where it is off by more than this, ms: less is slewing and rounding. */
 const TOLERANCE_MS = 2000;
 
-/** One record for each event, keyed by gateway: a gateway is one ordered journal in one partition. */
+/**
+ * One record for each event, keyed by gateway: a gateway is one ordered journal in one partition.
+ * @param events of one epoch, and so of one gateway
+ */
 export function freeze(
   journal: Journal,
   events: readonly BufferedEvent[],
   offsets: Offsets,
 ): FrozenBatch {
-  const source = gatewaySource(journal.gateway);
+  const gateway = events[0]?.gateway ?? journal.gateway;
+  const source = gatewaySource(gateway);
   return {
     topic: journal.topic,
-    key: journal.gateway,
-    records: events.map((event) => record(journal, source, event, offsets)),
+    key: gateway,
+    records: events.map((event) => record(gateway, source, event, offsets)),
   };
 }
 
 function record(
-  journal: Journal,
+  gateway: GatewayId,
   source: string,
   event: BufferedEvent,
   offsets: Offsets,
@@ -52,7 +57,7 @@ function record(
   const value = received === undefined ? event.value : restamped(event.value, received);
   const time = received === undefined || stamp?.clock === "device" ? event.time : received;
   return {
-    key: journal.gateway,
+    key: gateway,
     headers: { ...eventHeaders(type, eventId(epoch, sequence), source, time) },
     value,
   };
