@@ -78,6 +78,16 @@ export function registerCloudMetrics(registry: Registry, cloud: Cloud): void {
     (status) => Number(status.state === "running"),
   );
 
+  new Gauge({
+    name: "tidegate_gateway_ids_shared",
+    help: "Gateway ids that two gateways or more use now: should be 0.",
+    registers,
+    async collect() {
+      const views = await cloud.readModel?.gateways();
+      if (views) this.set(views.filter(({ sharedBy }) => sharedBy).length);
+    },
+  });
+
   const ofLedger = (name: string, help: string, read: (totals: LedgerTotals) => number): void => {
     new Gauge({
       name,

@@ -45,6 +45,18 @@ export const gatewaySchema = Type.Object({
   gateway: Type.String(),
   status: Type.Optional(gatewayStatusSchema),
   lastEvent: Type.Optional(time),
+  sharedBy: Type.Optional(
+    Type.Array(
+      Type.Object({
+        epoch: Type.String(),
+        hardware: Type.Optional(Type.String()),
+        started: time,
+        accepted: count,
+        version: Type.String(),
+      }),
+      { description: "two or more gateways that use this id now; absent where it is one" },
+    ),
+  ),
   totals: totalsSchema,
 });
 export const gatewaysSchema = Type.Object({ items: Type.Array(gatewaySchema) });

@@ -83,7 +83,9 @@ export const apiRoutes: FastifyPluginAsync<ApiOptions> = async (instance, option
   api.get("/info", { schema: { response: { 200: infoSchema } } }, async () => info());
 
   api.get("/gateways", { schema: { response: { 200: gatewaysSchema } } }, async () => ({
-    items: [...(await readModel.gateways())],
+    items: (await readModel.gateways()).map(({ sharedBy, ...view }) =>
+      sharedBy ? { ...view, sharedBy: [...sharedBy] } : view,
+    ),
   }));
 
   api.get(

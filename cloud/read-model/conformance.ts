@@ -92,6 +92,27 @@ export function readModelConformance(name: string, create: () => OrderedStore): 
       expect(await model.ledger()).toMatchObject([{ received: [[1, 3]], accepted: 9 }]);
     });
 
+    test("two gateways that use one id are told, in whatever slices their statuses come, until one is silent", async () => {
+      const model = await open();
+      let offset = 0;
+      const status = (epoch: string) => statusRecord("gw-one", epoch, 9, offset++);
+      const both = () => [status("0000000001"), status("0000000002")];
+      const told: unknown[] = [];
+      model.subscribe((changes) => {
+        for (const one of changes) if (one.kind === "gateway") told.push(one.gateway.sharedBy);
+      });
+      await model.apply([...both(), ...both()]);
+      expect((await model.gateways())[0]).not.toHaveProperty("sharedBy");
+      await model.apply([...both(), ...both()]);
+      expect((await model.gateways())[0]?.sharedBy).toMatchObject([
+        { epoch: "0000000001" },
+        { epoch: "0000000002" },
+      ]);
+      expect(told.at(-1)).toHaveLength(2);
+      await model.apply(Array.from({ length: 20 }, () => status("0000000001")));
+      expect((await model.gateways())[0]).not.toHaveProperty("sharedBy");
+    });
+
     test("accepted = arrived + on the way + missing + declared lost, over all epochs", async () => {
       const model = await open();
       const first = new TestJournal("gw-one", "0000000001");

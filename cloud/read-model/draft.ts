@@ -41,6 +41,8 @@ export class Draft {
   readonly puts = new Map<string, Uint8Array | undefined>();
   readonly changes: Change[] = [];
   readonly statuses = new Map<string, GatewayStatus | undefined>();
+  /** Each status of each gateway as it was told, for who speaks there; undefined where it was taken out of the topic. */
+  readonly spoken: (readonly [gateway: string, status: GatewayStatus | undefined])[] = [];
   readonly lastEvents = new Map<string, number>();
   readonly entries = new Map<string, LedgerEntry | undefined>();
   readonly devices = new Map<string, Device | undefined>();
@@ -57,10 +59,18 @@ export class Draft {
     for (const record of records) {
       if (record.topic === names.events) this.#journal(record, lastEvents);
       else if (record.topic === names.alerts) this.#history(record);
+      else if (record.topic === names.status) this.#status(record, newest);
       // Of a topic that holds what is now, only the newest of each key matters.
       else newest.set(`${record.topic} ${record.key}`, record);
     }
     for (const record of newest.values()) this.#state(record);
+  }
+
+  #status(record: StoredRecord, newest: Map<string, StoredRecord>): void {
+    const told = read("tidegate.gateway-status", record);
+    if (record.key !== null && told !== undefined)
+      this.spoken.push([record.key, told ?? undefined]);
+    newest.set(`${record.topic} ${record.key}`, record);
   }
 
   #put(key: string, value: unknown): number {

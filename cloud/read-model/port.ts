@@ -12,6 +12,7 @@ import type {
   Rollup,
 } from "../../events/schema.ts";
 import type { TailStatus } from "../../stream/port.ts";
+import type { Speaker } from "./speakers.core.ts";
 
 /** A gateway: what it last said of itself, and what of its journal has arrived, all epochs together. */
 export interface GatewayView {
@@ -20,6 +21,8 @@ export interface GatewayView {
   readonly status?: GatewayStatus;
   /** Event time of the newest journal event, ms. */
   readonly lastEvent?: number;
+  /** Two or more gateways that use this id now; absent where it is one, as it should be. */
+  readonly sharedBy?: readonly Speaker[];
   readonly totals: LedgerTotals;
 }
 

@@ -8,11 +8,14 @@ import { sumTotals } from "../audit.core.ts";
 import type { Draft } from "./draft.ts";
 import { textTime } from "./keys.ts";
 import type { GatewayView } from "./port.ts";
+import { type Speakers, sharing, speak } from "./speakers.core.ts";
 import { type OrderedStore, startingWith } from "./store.ts";
 
 export class View {
   readonly positions = new Map<string, Map<number, number>>();
   readonly statuses = new Map<string, GatewayStatus>();
+  /** Who speaks under each id; after a start it takes some statuses until that is known again. */
+  readonly speakers = new Map<string, Speakers>();
   readonly lastEvents = new Map<string, number>();
   /** By gateway/epoch. */
   readonly entries = new Map<string, LedgerEntry>();
@@ -62,6 +65,10 @@ export class View {
       else this.statuses.delete(gateway);
       changed.add(gateway);
     }
+    for (const [gateway, status] of draft.spoken) {
+      if (status) this.speakers.set(gateway, speak(this.speakers.get(gateway) ?? [], status));
+      else this.speakers.delete(gateway);
+    }
     for (const [gateway, time] of draft.lastEvents) {
       this.lastEvents.set(gateway, time);
       changed.add(gateway);
@@ -107,10 +114,12 @@ export class View {
   gateway(gateway: string): GatewayView {
     const status = this.statuses.get(gateway);
     const lastEvent = this.lastEvents.get(gateway);
+    const sharedBy = sharing(this.speakers.get(gateway) ?? []);
     return {
       gateway,
       ...(status ? { status } : {}),
       ...(lastEvent === undefined ? {} : { lastEvent }),
+      ...(sharedBy ? { sharedBy } : {}),
       totals: sumTotals([...(this.#byGateway.get(gateway)?.values() ?? [])]),
     };
   }

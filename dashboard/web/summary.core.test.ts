@@ -49,6 +49,7 @@ const buffered = (name: string, buffer: Partial<BufferStatus>, age = 0): Gateway
   };
   return { ...view, status: { ...view.status, buffer: whole } };
 };
+const speaker = (epoch: string) => ({ epoch, started: 0, accepted: 0, version: "1" });
 const alert = (severity: Alert["severity"], more: Partial<Alert> = {}): Alert => ({
   alert: "a",
   episode: "e",
@@ -196,4 +197,14 @@ describe("the sentence", () => {
       text: "As of 12:17:47: 2 alerts were firing, 2 events were missing and gateway g was late.",
     });
   });
+});
+
+test("two gateways under one id: a warning, and where they count on one epoch critical", () => {
+  const shared = { ...gateway("plant-7", 0), sharedBy: [speaker("a"), speaker("b")] };
+  expect(summarise([shared], [], 1, NOW)).toEqual({
+    tone: "warning",
+    text: "Two gateways use the id plant-7.",
+  });
+  const mixed = { ...shared, sharedBy: [speaker("a"), speaker("a")] };
+  expect(summarise([mixed], [], 1, NOW).tone).toBe("critical");
 });

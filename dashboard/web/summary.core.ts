@@ -3,6 +3,7 @@
 import type { GatewayView } from "../../cloud/read-model/port.ts";
 import type { Alert, BufferStatus } from "../../events/schema.ts";
 import { formatCount } from "./format.core.ts";
+import { losesReadings } from "./identity.core.ts";
 import { judgeLink } from "./link.core.ts";
 
 export type Tone = "ok" | "info" | "warning" | "critical" | "stale";
@@ -63,6 +64,8 @@ export function summarise(
   const lost = sum((view) => view.totals.declaredLost);
   const onTheWay = sum((view) => view.totals.onTheWay);
 
+  const shared = gateways.filter(({ sharedBy }) => sharedBy);
+
   if (gateways.length === 0 && deviceTotal === 0) {
     return { tone: "info", text: "Nothing has reached Tidegate yet." };
   }
@@ -76,6 +79,10 @@ export function summarise(
   if (recovering.length > 0) {
     wrong.push(`${named(recovering)} ${be(recovering.length)} acknowledging nothing`);
   }
+  for (const { gateway, sharedBy } of shared) {
+    const many = sharedBy?.length === 2 ? "two" : String(sharedBy?.length);
+    wrong.push(`${many} gateways ${asOf === undefined ? "use" : "used"} the id ${gateway}`);
+  }
   if (full.length > 0) wrong.push(`${buffersOf(full)} ${be(full.length)} full`);
   if (nearlyFull.length > 0) {
     wrong.push(`${buffersOf(nearlyFull)} ${be(nearlyFull.length)} nearly full`);
@@ -84,7 +91,8 @@ export function summarise(
   if (wrong.length > 0) {
     const text = `${joined(wrong)}.`;
     if (asOf !== undefined) return { tone: "stale", text: `As of ${asOf}: ${text}` };
-    const silent = offline.length + recovering.length + full.length;
+    const silent =
+      offline.length + recovering.length + full.length + shared.filter(losesReadings).length;
     const tone = critical + missing + silent > 0 ? "critical" : "warning";
     return { tone, text: text.charAt(0).toUpperCase() + text.slice(1) };
   }

@@ -5,9 +5,10 @@ import { bufferWords } from "../buffer.core.ts";
 import type { Fleet } from "../fleet.ts";
 import { formatBytes, formatCount, formatDuration, formatNumber } from "../format.core.ts";
 import { Icon, type IconName } from "../icons.tsx";
+import { identityWords } from "../identity.core.ts";
 import { backlog, clockWord, judgeLink, type LinkState, pastLink } from "../link.core.ts";
 import { Badge, Panel, Token } from "../parts.tsx";
-import { judgedAt, staleClock } from "../state.ts";
+import { judgedAt, linkTo, staleClock } from "../state.ts";
 
 const LOOK: Readonly<Record<LinkState, readonly [tone: string, icon: IconName]>> = {
   online: ["ok", "ok"],
@@ -17,7 +18,20 @@ const LOOK: Readonly<Record<LinkState, readonly [tone: string, icon: IconName]>>
   unknown: ["quiet", "stale"],
 };
 
-function Gateway({ view }: { readonly view: GatewayView }): JSX.Element {
+/** Devices of another gateway are found by its name. */
+function Other({ gateway }: { readonly gateway: string }): JSX.Element {
+  return (
+    <a href={linkTo({ view: { name: "overview" }, search: `${gateway}/` })}>
+      <Token>{gateway}</Token>
+    </a>
+  );
+}
+
+function Gateway(props: {
+  readonly view: GatewayView;
+  readonly all: readonly GatewayView[];
+}): JSX.Element {
+  const { view, all } = props;
   const past = staleClock.value;
   const link =
     past === undefined ? judgeLink(view, judgedAt.value) : pastLink(view, judgedAt.value, past);
@@ -37,6 +51,20 @@ function Gateway({ view }: { readonly view: GatewayView }): JSX.Element {
         </Badge>
       </div>
       <p class="muted">{link.evidence}</p>
+      {identityWords(view, all).map(({ tone, text, other }) => (
+        <p key={`${text} ${other}`} class={`identity tone-${tone}`}>
+          <Icon name={tone} />
+          <span>
+            {text}
+            {other !== undefined && (
+              <>
+                {" "}
+                <Other gateway={other} />
+              </>
+            )}
+          </span>
+        </p>
+      ))}
       {status && (
         <>
           <p>
@@ -101,7 +129,7 @@ export function GatewaysPanel({ fleet }: { readonly fleet: Fleet }): JSX.Element
     <Panel title="Gateways" id="gateways">
       <ul class="gateways">
         {fleet.gatewayList.value.map((view) => (
-          <Gateway key={view.gateway} view={view} />
+          <Gateway key={view.gateway} view={view} all={fleet.gatewayList.value} />
         ))}
       </ul>
     </Panel>
