@@ -11,6 +11,7 @@
  */
 import { readStamp } from "../events/stamp.ts";
 import type { StateView } from "../stream/port.ts";
+import { remembered } from "./remembered.core.ts";
 
 /** Nearly an hour of ten readings a second; 100 to 200 bytes of state each. */
 export const MOST_HELD = 30_000;
@@ -47,6 +48,8 @@ export interface Taken {
   readonly time: number | undefined;
 }
 
+const heldKey = remembered((gateway: string) => `held/${gateway}`);
+
 type State = Pick<StateView, "get"> & { set(key: string, value: unknown): void };
 
 export class HeldReadings {
@@ -58,7 +61,7 @@ export class HeldReadings {
   constructor(state: State, gateway: string) {
     this.#state = state;
     this.#gateway = gateway;
-    this.#key = `held/${gateway}`;
+    this.#key = heldKey(gateway);
     this.#queue = state.get(this.#key) as Queue | undefined;
   }
 

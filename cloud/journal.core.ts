@@ -8,6 +8,7 @@ import { type Epoch, type GatewayId, parseEventId, parseGatewaySource } from "..
 import type { EventOf, EventType, Reading } from "../events/schema.ts";
 import type { StateView, StoredRecord } from "../stream/port.ts";
 import { type Seen, see } from "./dedupe.core.ts";
+import { remembered, rememberedPair } from "./remembered.core.ts";
 
 export interface JournalRecord {
   readonly gateway: GatewayId;
@@ -30,10 +31,13 @@ export class Fault {
   }
 }
 
+/** Null where the source is not a gateway's. */
+const gatewayOf = remembered((source: string) => parseGatewaySource(source) ?? null);
+
 /** The record's place in its gateway's journal, or why it has none. */
 export function readJournal(record: StoredRecord): JournalRecord | Fault {
   const { ce_id: id = "", ce_source: source = "", ce_type: type = "" } = record.headers;
-  const gateway = parseGatewaySource(source);
+  const gateway = gatewayOf(source);
   if (!gateway) {
     return new Fault("bad_source", `ce_source "${cut(source)}" is not a gateway's`);
   }
@@ -54,8 +58,10 @@ const cut = (text: string) => (text.length > 200 ? `${text.slice(0, 200)}…` : 
 
 /** State key of the sequences seen of an epoch. */
 export function seenKey({ gateway, epoch }: Pick<JournalRecord, "gateway" | "epoch">): string {
-  return `seen/${gateway}/${epoch}`;
+  return keyOfSeen(gateway, epoch);
 }
+
+const keyOfSeen = rememberedPair((gateway: GatewayId, epoch: Epoch) => `seen/${gateway}/${epoch}`);
 
 /**
  * The state entry to keep if the event is new; undefined for a duplicate. To be asked for every journal record,

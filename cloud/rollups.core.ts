@@ -35,6 +35,7 @@ import {
 } from "./journal.core.ts";
 import { type Aggregate, lookUp, merged, type Pack, packed } from "./packs.core.ts";
 import { rejected } from "./rejected.core.ts";
+import { remembered, rememberedPair } from "./remembered.core.ts";
 import { aggregateOf, shownRollups } from "./rollup-view.core.ts";
 import { type Open, type OpenWindow, openKey, PACK_MS, packKey, placeOf } from "./windows.core.ts";
 
@@ -161,15 +162,17 @@ function place(change: Change, gateway: string, reading: Held, time: number, lat
 /** @returns what of the reading could not be taken, if anything */
 function count(
   change: Change,
-  of: Omit<Series, "metric">,
+  of: { readonly gateway: string; readonly device: string },
   metrics: Reading["metrics"],
   time: number,
   latest: number,
 ): Fault | undefined {
   let late: string | undefined;
-  for (const [metric, value] of Object.entries(metrics)) {
+  const keys = seriesKeys(of.gateway, of.device);
+  for (const metric in metrics) {
+    const value = metrics[metric];
     if (typeof value !== "number" || !Number.isFinite(value)) continue;
-    const refused = change.add({ ...of, metric }, time, value, latest);
+    const refused = change.add(keys(metric), time, value, latest);
     if (refused) late ??= `${refused} of ${metric}`;
   }
   return late === undefined
@@ -193,11 +196,21 @@ function latestNow(record: StoredRecord): number {
   return stamp ? latestPossible(stamp, record) : record.timestamp;
 }
 
-interface Series {
-  readonly gateway: string;
-  readonly device: string;
-  readonly metric: string;
+/** A series' name and where its newest windows stand. */
+interface SeriesKeys {
+  readonly series: string;
+  readonly open: string;
 }
+
+/** Metrics of one device that are remembered: names may be made up without end. */
+const MOST_METRICS = 200;
+
+const seriesKeys = rememberedPair((gateway: string, device: string) =>
+  remembered((metric: string): SeriesKeys => {
+    const series = seriesKey(gateway, device, metric);
+    return { series, open: openKey(series) };
+  }, MOST_METRICS),
+);
 
 /** What one reading changes, gathered. */
 class Change implements StepResult {
@@ -211,8 +224,8 @@ class Change implements StepResult {
     this.#view = view;
   }
 
-  get state(): (readonly [key: string, value: unknown])[] {
-    return [...this.#changed];
+  get state(): Iterable<readonly [key: string, value: unknown]> {
+    return this.#changed;
   }
 
   /** State as it is by now: one step may take many readings. */
@@ -228,9 +241,12 @@ class Change implements StepResult {
    * @param latest no reading can be newer than this
    * @returns the resolutions whose window is no longer kept, for people; undefined where both were taken
    */
-  add(series: Series, time: number, value: number, latest: number): string | undefined {
-    const key = seriesKey(series.gateway, series.device, series.metric);
-    const place = openKey(key);
+  add(
+    { series: key, open: place }: SeriesKeys,
+    time: number,
+    value: number,
+    latest: number,
+  ): string | undefined {
     const open = this.get(place) as Open | undefined;
     let next: Record<Resolution, OpenWindow | undefined> | undefined;
     const refused: Resolution[] = [];

@@ -33,7 +33,7 @@ interface Entry {
 
 export class PartitionState implements StateView {
   readonly #listed: ReadonlyMap<string, SortedKeys>;
-  readonly #cacheEntries: number;
+  #cacheEntries: number;
   #store: StateStore | undefined;
   /** What is not committed yet, whether or not it is in one of the others. */
   #changed = new Map<string, Entry>();
@@ -50,6 +50,11 @@ export class PartitionState implements StateView {
   constructor(listed: readonly string[], cacheEntries: number) {
     this.#listed = new Map(listed.map((prefix) => [prefix, new SortedKeys([])]));
     this.#cacheEntries = cacheEntries;
+  }
+
+  /** Values kept decoded from now on, about. */
+  cacheUpTo(entries: number): void {
+    this.#cacheEntries = entries;
   }
 
   /** The store to read from, for as long as the caller holds it open. */

@@ -163,7 +163,7 @@ export interface Output {
 
 export interface StepResult {
   /** Keys that changed; undefined deletes. Later entries of a key win. */
-  readonly state: readonly (readonly [key: string, value: unknown])[];
+  readonly state: Iterable<readonly [key: string, value: unknown]>;
   readonly outputs: readonly Output[];
 }
 

@@ -239,6 +239,8 @@ export class KafkaProcessor implements Processor {
       this.#tasks.set(partition, task);
       task.start((error) => this.#fail(error));
     }
+    const { stateCacheEntries } = this.#settings.limits;
+    for (const task of this.#tasks.values()) task.cacheUpTo(stateCacheEntries / this.#tasks.size);
     this.#assigned = true;
     context.changed();
   }

@@ -66,7 +66,10 @@ export interface KafkaLimits {
   readonly commitChanges: number;
   /** … and fetches no more for a partition that has so much read ahead, bytes on the wire. */
   readonly readAheadBytes: number;
-  /** State values of one partition that are kept decoded, about: what is used again and again. */
+  /**
+   * State values that a processor keeps decoded, about, all its partitions together: what is used again and again. A few
+   * hundred bytes each.
+   */
   readonly stateCacheEntries: number;
   /**
    * A copy of the state that was not written for so long is not gone on from, ms: the changelog may have forgotten
@@ -98,7 +101,7 @@ export const KAFKA_LIMITS: KafkaLimits = {
   commitRecords: 100_000,
   commitChanges: 25_000,
   readAheadBytes: 512 * 1024,
-  stateCacheEntries: 20_000,
+  stateCacheEntries: 120_000,
   stateCopyMs: 12 * 3_600_000,
   sessionTimeoutMs: 6000,
   rebalanceTimeoutMs: 30_000,

@@ -118,6 +118,11 @@ export class PartitionTask {
     this.#bell.ring();
   }
 
+  /** This one's share of the values that the processor keeps decoded. */
+  cacheUpTo(entries: number): void {
+    this.#state.cacheUpTo(entries);
+  }
+
   get ready(): boolean {
     return this.#ready;
   }
