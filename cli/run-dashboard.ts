@@ -1,6 +1,7 @@
 /** The pages as a program of their own, over a read model that is filled from Kafka. */
 import { join } from "node:path";
 import { collectDefaultMetrics, Registry } from "@prometheus-io/client";
+import { registerReadModelMetrics } from "../cloud/metrics.ts";
 import { LevelStore } from "../cloud/read-model/level-store.ts";
 import { StoredReadModel } from "../cloud/read-model/stored-read-model.ts";
 import { dashboardOptionsOf } from "../dashboard/config.ts";
@@ -32,6 +33,7 @@ export async function runDashboard(settings: ProgramSettings["dashboard"]): Prom
   });
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
+  registerReadModelMetrics(registry, readModel);
   const http = new HttpServer(settings.http, async (app) => {
     app.get("/health/live", async () => ({ status: "live" }));
     // The pages are answered also while Kafka is away: they show that themselves.

@@ -2,7 +2,7 @@
 import { Counter, Gauge, type Registry } from "@prometheus-io/client";
 import { sumTotals } from "./audit.core.ts";
 import type { Cloud, TopologyStatus } from "./cloud.ts";
-import type { LedgerTotals } from "./read-model/port.ts";
+import type { LedgerTotals, ReadModel } from "./read-model/port.ts";
 
 /** Registers the cloud's metrics. */
 export function registerCloudMetrics(registry: Registry, cloud: Cloud): void {
@@ -77,14 +77,20 @@ export function registerCloudMetrics(registry: Registry, cloud: Cloud): void {
     "1 while the topology runs, 0 while it waits for the log or has failed.",
     (status) => Number(status.state === "running"),
   );
+  // Without one nobody here knows, and a zero would be a lie.
+  if (cloud.readModel) registerReadModelMetrics(registry, cloud.readModel);
+}
 
+/** Registers what a read model knows, in the process that has one. */
+export function registerReadModelMetrics(registry: Registry, readModel: ReadModel): void {
+  const registers = [registry];
   new Gauge({
     name: "tidegate_gateway_ids_shared",
     help: "Gateway ids that two gateways or more use now: should be 0.",
     registers,
     async collect() {
-      const views = await cloud.readModel?.gateways();
-      if (views) this.set(views.filter(({ sharedBy }) => sharedBy).length);
+      const views = await readModel.gateways();
+      this.set(views.filter(({ sharedBy }) => sharedBy).length);
     },
   });
 
@@ -94,8 +100,7 @@ export function registerCloudMetrics(registry: Registry, cloud: Cloud): void {
       help,
       registers,
       async collect() {
-        const entries = await cloud.readModel?.ledger();
-        if (entries) this.set(read(sumTotals(entries)));
+        this.set(read(sumTotals(await readModel.ledger())));
       },
     });
   };
