@@ -8,6 +8,7 @@ const NAMES = [
   "latency",
   "memory",
   "drain",
+  "wire",
   "wear",
   "log-away",
   "fleet",

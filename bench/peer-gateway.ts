@@ -18,6 +18,11 @@ export interface PeerGatewayOptions {
   readonly broker?: string;
   readonly commitWindowMs?: number;
   readonly heartbeatIntervalMs?: number;
+  readonly statusIntervalMs?: number;
+  readonly lingerMs?: number;
+  readonly batchIntervalMs?: number;
+  /** Most events in one batch. */
+  readonly batchEvents?: number;
 }
 
 /** The answer to `report`. */
@@ -42,7 +47,15 @@ const settings = Value.Default(Type.Object(gatewaySettings), {
     capacity_bytes: 64 * 1024 ** 3,
     commit_window_ms: options.commitWindowMs ?? 0,
   },
+  forwarder: {
+    ...(options.lingerMs === undefined ? {} : { linger_ms: options.lingerMs }),
+    ...(options.batchIntervalMs === undefined
+      ? {}
+      : { batch_interval_ms: options.batchIntervalMs }),
+    ...(options.batchEvents === undefined ? {} : { batch_events: options.batchEvents }),
+  },
   heartbeat_interval_ms: options.heartbeatIntervalMs ?? 10_000,
+  status_interval_ms: options.statusIntervalMs ?? 5_000,
 }) as GatewaySettings;
 
 function eventLog(): EventLog | undefined {

@@ -97,6 +97,13 @@ export const forwarderSettings = Type.Object(
       description:
         "How long a reading may wait for others to be sent with it. 0 sends at once; more takes fewer bytes where little comes.",
     }),
+    batch_interval_ms: Type.Integer({
+      default: 100,
+      minimum: 0,
+      maximum: 60_000,
+      description:
+        "Between two batches that are not full; what comes meanwhile is sent together. A reading after a pause is sent at once.",
+    }),
     max_bytes_per_second: Type.Optional(
       Type.Integer({
         minimum: 100,

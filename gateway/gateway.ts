@@ -133,6 +133,7 @@ export class Gateway {
             batchEvents: settings.forwarder.batch_events,
             batchBytes: settings.forwarder.batch_bytes,
             lingerMs: settings.forwarder.linger_ms,
+            batchIntervalMs: settings.forwarder.batch_interval_ms,
             ...(settings.forwarder.max_bytes_per_second === undefined
               ? {}
               : { bytesPerSecond: settings.forwarder.max_bytes_per_second }),

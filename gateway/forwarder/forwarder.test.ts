@@ -194,6 +194,44 @@ describe("forwarder", () => {
     expect(sequences(await source.next(signal))).toEqual([4]);
     expect(waits).toEqual([5000]);
   });
+
+  test("gathers what comes soon after a batch, sends at once what comes after a pause, and never holds a full one", async () => {
+    let now = 0;
+    const waits: number[] = [];
+    const { buffer, source, signal } = await started(3, undefined, {
+      batchIntervalMs: 100,
+      timers: {
+        ...systemTimers,
+        now: () => now,
+        setTimeout: (work, ms) => {
+          waits.push(ms);
+          return systemTimers.setImmediate(() => {
+            // Comes while the others wait, and goes with them.
+            void buffer.append([event("late")]).then(() => {
+              now += ms;
+              work();
+            });
+          });
+        },
+      },
+    });
+    const next = async () => {
+      const batch = await source.next(signal);
+      await source.acknowledged(batch, QUICK);
+      return sequences(batch);
+    };
+    expect(await next()).toEqual([1]);
+    now += 30;
+    await buffer.append([event("a")]);
+    expect(await next()).toEqual([2, 3]);
+    expect(waits).toEqual([70]);
+    now += 100;
+    await buffer.append([event("b")]);
+    expect(await next()).toEqual([4]);
+    await buffer.append(["c", "d", "e"].map(event));
+    expect(await next()).toEqual([5, 6, 7]);
+    expect(waits).toEqual([70]);
+  });
 });
 
 /** A clock whose boot's time is not known until the test says so. */

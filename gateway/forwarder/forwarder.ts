@@ -48,6 +48,11 @@ export interface ForwarderOptions {
   readonly batchBytes: number;
   /** How long what does not fill a batch may wait for more, ms; default 0. */
   readonly lingerMs?: number;
+  /**
+   * Between the beginnings of two batches while the second is not full, ms; default 0. A log that answers at once would
+   * otherwise get batches of a few readings, each with some 150 bytes of its own and hardly compressed.
+   */
+  readonly batchIntervalMs?: number;
   /** Default: as many as it takes. */
   readonly bytesPerSecond?: number;
   /** Default: the machine's. */
@@ -73,6 +78,8 @@ export class Forwarder implements SinkSource {
   #sending:
     | { readonly batch: FrozenBatch; readonly upTo: number; readonly bytes: number }
     | undefined;
+  /** When the last batch was handed over, on the timers' clock. */
+  #begun = Number.NEGATIVE_INFINITY;
   /** What a batch may hold now: what the link has shown that it takes. */
   #size: number;
 
@@ -108,17 +115,16 @@ export class Forwarder implements SinkSource {
   }
 
   async next(signal: AbortSignal): Promise<FrozenBatch> {
-    const { buffer, journal, clock = NO_CLOCK, batchEvents, lingerMs = 0 } = this.#options;
+    const { buffer, journal, clock = NO_CLOCK } = this.#options;
     for (;;) {
       const events = await this.#whileBufferRecovers(signal, async () => {
         const { released } = buffer.stats().positions;
         const ahead = this.#ahead?.after === released ? await this.#ahead.events : undefined;
         this.#ahead = undefined;
-        if (ahead && ahead.length > 0) return ahead;
         await buffer.waitBeyond(released, signal);
-        const { waiting, bytes } = buffer.stats();
-        const full = waiting >= batchEvents || bytes >= this.#size;
-        if (lingerMs > 0 && !full) await pause(this.#timers, lingerMs, signal);
+        const waitMs = this.#waitMs();
+        if (waitMs > 0) await pause(this.#timers, waitMs, signal);
+        else if (ahead && ahead.length > 0) return ahead;
         return await buffer.read(released, this.#limit());
       });
       const held = clock.holding() ? clock.boot : undefined;
@@ -128,6 +134,7 @@ export class Forwarder implements SinkSource {
         const batch = freeze(journal, sent, clock);
         const bytes = sent.reduce((sum, { value }) => sum + value.length, 0);
         this.#sending = { batch, upTo: last.position, bytes };
+        this.#begun = this.#timers.now();
         // What comes next is read while the log takes this one; a read that fails is tried again in its turn.
         const next = buffer.read(last.position, this.#limit()).catch(() => undefined);
         this.#ahead = { after: last.position, events: next };
@@ -137,6 +144,14 @@ export class Forwarder implements SinkSource {
       if (held !== undefined) await clock.released(signal);
       else await pause(this.#timers, BUFFER_RETRY_MS, signal);
     }
+  }
+
+  /** How long what waits should wait for company. */
+  #waitMs(): number {
+    const { buffer, batchEvents, lingerMs = 0, batchIntervalMs = 0 } = this.#options;
+    const { waiting, bytes } = buffer.stats();
+    if (waiting >= batchEvents || bytes >= this.#size) return 0;
+    return Math.max(lingerMs, this.#begun + batchIntervalMs - this.#timers.now());
   }
 
   #limit(): ReadLimit {

@@ -12,7 +12,7 @@ import { faultOf } from "./faults.ts";
 import type { KafkaSettings } from "./options.ts";
 import type { Pace } from "./pace.ts";
 import { NO_TIME, sealBatch, sendingTime } from "./record-batch.ts";
-import { type BatchRecord, packRecords } from "./record-packer.ts";
+import { type BatchRecord, packSmall } from "./record-packer.ts";
 import { produceRequest } from "./requests.ts";
 import type { KafkaSession } from "./session.ts";
 
@@ -59,7 +59,7 @@ export class IdempotentProducer {
     if (records.length === 0) return { ms: 0, tries: 1 };
     this.#busy = true;
     const { limits, now, moment } = this.#settings;
-    const packed = packRecords(records, limits.compressFromBytes);
+    const packed = await packSmall(records, limits.compressFromBytes);
     const { topic } = destination;
     // Fixed at the first try: partitions added meanwhile must not send the same batch to another one.
     let partition: number | undefined;

@@ -96,7 +96,7 @@ export const KAFKA_LIMITS: KafkaLimits = {
   fetchWaitMs: 500,
   fetchBytes: 8 * 1024 * 1024,
   fetchPartitionBytes: 1024 * 1024,
-  compressFromBytes: 512,
+  compressFromBytes: 256,
   commitIntervalMs: 1000,
   commitRecords: 100_000,
   commitChanges: 25_000,

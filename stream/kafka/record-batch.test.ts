@@ -9,7 +9,7 @@ import {
   recordsOf,
   sealBatch,
 } from "./record-batch.ts";
-import { type BatchRecord, packRecords } from "./record-packer.ts";
+import { type BatchRecord, packRecords, packSmall } from "./record-packer.ts";
 
 const require = createRequire(import.meta.url);
 const Decoder = require("kafkajs/src/protocol/decoder") as new (bytes: Buffer) => unknown;
@@ -109,6 +109,26 @@ describe("record batches", () => {
         );
       }),
     );
+  });
+
+  test("packed small they are the same records in fewer bytes, also where they are packed beside us", async () => {
+    for (const count of [50, 5000]) {
+      const records = Array.from({ length: count }, (_, i) => ({
+        key: "gw-1",
+        headers: { ce_type: "tidegate.reading", ce_id: `epoch-${i}` },
+        value: Buffer.from(
+          `{"device":"d-${i % 50}","temperature":${20 + ((i * 7919) % 1000) / 100}}`,
+        ),
+      }));
+      const [fast, small] = [packRecords(records, 0), await packSmall(records, 0)];
+      expect(small.bytes.length).toBeLessThan(0.97 * fast.bytes.length);
+      const read = [fast, small].map(
+        (packed) => readRecordSet(stored(sealBatch(packed, SEAL), 0), "t", 0, 0, []).records,
+      );
+      expect(read[0]).toHaveLength(count);
+      expect(read[1]).toEqual(read[0]);
+    }
+    expect(await packSmall([plain("a")], NEVER)).toMatchObject({ count: 1, compressed: false });
   });
 
   test("are what kafkajs reads", async () => {

@@ -2,6 +2,7 @@
  * A TCP proxy between a Kafka client and a broker that breaks what a network breaks, on demand: it refuses and cuts
  * connections, swallows answers to Produce requests (the broker has written the batch, the client never hears), loses all that
  * some say, and takes its time. It reads Kafka's frames only as far as their length, API key, correlation id and client id.
+ * Whoever wants to know what went over the wire is told of each request with what its answer took (`onExchange`).
  */
 import { once } from "node:events";
 import { connect, createServer, type Server, type Socket } from "node:net";
@@ -35,6 +36,8 @@ export class KafkaProxy {
   dropped = 0;
   /** Produce answers that went through. */
   passed = 0;
+  /** Told of each request that was answered: its frame, and the bytes of its answer. All that TCP carries is in one of them. */
+  onExchange: ((request: Buffer, answerBytes: number) => void) | undefined;
 
   constructor(listenPort: number, targetPort: number) {
     this.#listenPort = listenPort;
@@ -124,6 +127,7 @@ export class KafkaProxy {
       socket.on("close", close);
     }
     const apiOf = new Map<number, number>();
+    const requests = new Map<number, Buffer>();
     const delayMs = () => this.#delayMs;
     const there = new SlowLine(broker, delayMs);
     const back = new SlowLine(client, delayMs);
@@ -133,6 +137,7 @@ export class KafkaProxy {
       const api = frame.readInt16BE(4);
       apiOf.set(frame.readInt32BE(8), api);
       this.#asked.set(api, (this.#asked.get(api) ?? 0) + 1);
+      if (this.onExchange) requests.set(frame.readInt32BE(8), frame);
       there.send(frame);
     });
     frames(broker, (frame) => {
@@ -148,6 +153,9 @@ export class KafkaProxy {
         return;
       }
       if (api === API_KEYS.produce) this.passed++;
+      const request = requests.get(correlation);
+      requests.delete(correlation);
+      if (request) this.onExchange?.(request, frame.length);
       back.send(frame);
     });
   }
