@@ -112,7 +112,7 @@ describe.skipIf(!brokers)("with the tools that others have", { timeout: 240_000 
     const told = lines(headers.stdout).filter((line) => line.includes("ce_type=tidegate.reading,"));
     expect(told).toHaveLength(60 + 60 + 20);
     expect(told[0]).toMatch(
-      /^\d\/\d+ key=plant-\d ce_specversion=1\.0,ce_id=[0-9a-z]{10}-\d+,ce_source=\/gateways\/plant-\d,ce_type=tidegate\.reading,ce_time=[^,]+,content-type=application\/cbor bytes=\d+$/,
+      /^\d\/\d+ key=plant-\d content-type=application\/cbor,ce_specversion=1\.0,ce_source=\/gateways\/plant-\d,ce_type=tidegate\.reading,ce_time=[^,]+,ce_id=[0-9a-z]{10}-\d+ bytes=\d+$/,
     );
   });
 
