@@ -5,6 +5,7 @@
 import type { GatewayId } from "../../events/ids.ts";
 import { makeEpoch } from "../../events/ids.ts";
 import { topicNames } from "../../events/topics.ts";
+import type { Owner } from "../../gateway/buffer/chapters.core.ts";
 import { GroupCommitBuffer } from "../../gateway/buffer/group-commit-buffer.ts";
 import type { BufferStats } from "../../gateway/buffer/port.ts";
 import { ClockWatch } from "../../gateway/clock-watch.ts";
@@ -16,6 +17,7 @@ import type { GatewaySpec } from "../scenario/scenario.ts";
 import { GatewayDisk, knownOn, SimulatedStorage } from "./buffer-disk.ts";
 import type { Chance } from "./chance.ts";
 import { WallClock } from "./clocks.ts";
+import { copyOf } from "./decay.ts";
 import type { Link } from "./network.ts";
 import type { RunRecord } from "./record.ts";
 import { RemoteLog, type SiteDoor } from "./remote-log.ts";
@@ -70,11 +72,27 @@ export class GatewayNode {
   #starting: Scope | undefined;
   #boots = 0;
   #processes = 0;
+  /** Id under which the card was made, and whose what begins on it is: of a copy in this board another one's, and its own. */
+  #card: { readonly origin: GatewayId; readonly owner: Owner | undefined };
 
   constructor(options: GatewayNodeOptions) {
     this.#options = options;
     this.spec = options.spec;
     this.clock = new WallClock(options);
+    this.#card = { origin: options.spec.name as GatewayId, owner: undefined };
+  }
+
+  /**
+   * A copy of another gateway's card, as it is now, in this one's board. The image of a card is no other file to the mark.
+   * @param blind it does not see that it is other hardware: a bug to plant
+   */
+  putIn({ disk, name }: GatewayNode, blind: boolean): void {
+    const { buffer, known } = copyOf(disk);
+    const mark = buffer.mark && { ...buffer.mark, copied: false };
+    Object.assign(this.disk.buffer, { ...buffer, mark });
+    this.disk.known = known;
+    const own = { gateway: this.name as GatewayId, board: "copysboard" };
+    this.#card = { origin: name as GatewayId, owner: blind ? undefined : own };
   }
 
   get name(): string {
@@ -130,7 +148,10 @@ export class GatewayNode {
     const { capacityBytes, policy, commitWindowMs } = this.spec.buffer;
     const newEpoch = () => makeEpoch(chance.bytes(10));
     const store = new GroupCommitBuffer({
-      storage: new SimulatedStorage({ firstEpoch: newEpoch(), makeEpoch: newEpoch, stamp }, user),
+      storage: new SimulatedStorage(
+        { firstEpoch: newEpoch(), makeEpoch: newEpoch, stamp, ...this.#card },
+        user,
+      ),
       ...{ capacityBytes, policy, commitWindowMs, stamp, logger, timers: scope },
       freeFloorBytes: FLOOR_BYTES,
       ...(isLong ? { limits: { usageIntervalMs: LONG_LOOK_MS } } : {}),
@@ -145,7 +166,7 @@ export class GatewayNode {
       ...{ buffer, log, logger, timers: scope, clock: watch },
       batchEvents: chance.of(BATCH_EVENTS),
       batchBytes: BATCH_BYTES,
-      journal: { gateway, topic: topicNames(namespace).events },
+      journal: { gateway: this.#card.origin, topic: topicNames(namespace).events },
     });
     const room = new RoomWatch({
       stats: () => buffer.stats(),

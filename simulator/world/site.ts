@@ -82,7 +82,7 @@ export class Site implements SiteDoor {
   readonly #statuses: TopicHistory;
   /** What Kafka keeps with the data: the last batch of each producer. */
   readonly #lastNumbers = new Map<string, number>();
-  /** Of each gateway's batches the one that was sent last. */
+  /** Of each gateway's batches the one that was sent last, by journal: a copied card has two. */
   readonly #newest = new Map<string, { place: number; epoch: string | undefined }>();
   #running: Running | undefined;
   /** Of the process that starts or runs: it ends with the power. */
@@ -201,11 +201,12 @@ export class Site implements SiteDoor {
    */
   #isLate(producer: string, number: number, { key, records }: FrozenBatch): boolean {
     const epoch = parseEventId(records[0]?.headers.ce_id ?? "")?.epoch;
-    const [, turn = "0"] = / (\d+)$/.exec(producer) ?? [];
+    const [, name, turn = "0"] = /^(.*) (\d+)$/.exec(producer) ?? [];
     const place = Number(turn) * 1e9 + number;
-    const newest = this.#newest.get(key);
+    const journal = `${name} ${key}`;
+    const newest = this.#newest.get(journal);
     if (newest && newest.place > place) return newest.epoch !== epoch;
-    this.#newest.set(key, { place, epoch });
+    this.#newest.set(journal, { place, epoch });
     return false;
   }
 

@@ -22,7 +22,18 @@ import { clockText, RunRecord } from "./record.ts";
 import { Site } from "./site.ts";
 import { type Scope, VirtualTime } from "./virtual-time.ts";
 
+/** A gateway's card is copied into another one's board, which has been off until then. Both by their places in the scenario. */
+export interface CardCopy {
+  readonly from: number;
+  readonly to: number;
+  /** ms from the beginning of the run. */
+  readonly at: number;
+  /** The copy does not see that it is on other hardware: a bug to plant. */
+  readonly blind?: boolean;
+}
+
 export interface WorldOptions {
+  readonly copies?: readonly CardCopy[];
   /** In the place of those that the scenario makes. */
   readonly faults?: readonly Fault[];
   readonly heartbeatMs?: number;
@@ -92,6 +103,7 @@ export class World {
   readonly #held = new Map<string, MetricValue>();
   readonly #links: readonly Link[];
   readonly #faults: readonly Fault[];
+  readonly #copies: readonly CardCopy[];
   readonly #drainMs: number;
   /** Between two heartbeats of a gateway, ms. */
   readonly beatMs: number;
@@ -122,6 +134,7 @@ export class World {
     const beat = durationMs * scenario.gateways.length > LONG_MS ? 60_000 : 10_000;
     this.beatMs = options.heartbeatMs ?? scenario.heartbeatMs ?? beat;
     this.#faults = options.faults ?? faultsOf(scenario);
+    this.#copies = options.copies ?? [];
     this.#drainMs = options.drainMs ?? DRAIN_MS;
     this.site = new Site({
       ...{ time, record, start, rules, namespace: NAMESPACE },
@@ -180,7 +193,9 @@ export class World {
   /** Everything is switched on. */
   async start(): Promise<void> {
     this.#boot(this.site);
-    for (const gateway of this.gateways) this.#boot(gateway);
+    const isOff = (at: number) => this.#copies.some(({ to }) => to === at);
+    for (const [at, gateway] of this.gateways.entries()) if (!isOff(at)) this.#boot(gateway);
+    for (const copy of this.#copies) this.#fate.setTimeout(() => this.#copy(copy), copy.at);
     for (const fault of this.#faults) {
       this.#fate.setTimeout(() => this.#begin(fault), fault.at);
     }
@@ -344,6 +359,17 @@ export class World {
         this.dropped += 1;
       },
     };
+  }
+
+  #copy({ from, to, blind = false }: CardCopy): void {
+    const [original, copy] = [this.gateways[from], this.gateways[to]];
+    if (!original || !copy)
+      throw new Error("a card is copied from one gateway of the scenario to another");
+    this.#troubled.add(to);
+    this.record.strike("card copied");
+    this.record.note(copy.name, `has a copy of the card of ${original.name}`);
+    copy.putIn(original, blind);
+    this.#boot(copy);
   }
 
   #begin(fault: Fault): void {
