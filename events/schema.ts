@@ -184,6 +184,91 @@ export const rejectedPayloadSchema = Type.Object(
 );
 export type RejectedPayload = Static<typeof rejectedPayloadSchema>;
 
+/** What is said of a large payload again and again. */
+const payloadId = Type.String({
+  minLength: 1,
+  maxLength: 64,
+  description: "the payload's own id: all that is said of it carries the same",
+});
+const sha256 = Type.String({
+  minLength: 64,
+  maxLength: 64,
+  description: "of the payload's bytes, in hexadecimal",
+});
+const objectKey = Type.String({ description: "where it stands within the object store" });
+const contentType = Type.String({
+  description: "media type, where the first bytes of the payload tell it",
+});
+const payloadSize = Type.Integer({ minimum: 0, description: "bytes of the payload" });
+
+export const payloadSchema = Type.Object(
+  {
+    ...stamp,
+    payload: payloadId,
+    device: name,
+    topic: text,
+    size: payloadSize,
+    sha256,
+    content_type: Type.Optional(contentType),
+    client: Type.Optional(text),
+    key: objectKey,
+    ref: Type.String({
+      description:
+        "URI at which it will be; that it is there says `tidegate.payload-stored`, which may name another",
+    }),
+  },
+  {
+    description:
+      "A message with a large payload (a picture, a waveform). Its bytes are on the gateway's disk and follow into an object store, past the journal.",
+  },
+);
+export type LargePayload = Static<typeof payloadSchema>;
+
+export const payloadStoredSchema = Type.Object(
+  {
+    ...stamp,
+    payload: payloadId,
+    device: name,
+    topic: text,
+    size: payloadSize,
+    sha256,
+    content_type: Type.Optional(contentType),
+    accepted: Type.Number({
+      description: "when the gateway took the payload in, ms since 1970",
+    }),
+    key: objectKey,
+    ref: Type.String({ description: "URI at which it is" }),
+  },
+  {
+    description:
+      "A large payload is in the object store, durably: from now on it can be fetched. After damage to a gateway's disk it may be said twice.",
+  },
+);
+export type PayloadStored = Static<typeof payloadStoredSchema>;
+
+export const PAYLOAD_LOSS_REASONS = ["full", "damage"] as const;
+export type PayloadLossReason = (typeof PAYLOAD_LOSS_REASONS)[number];
+
+export const payloadLostSchema = Type.Object(
+  {
+    ...stamp,
+    payload: payloadId,
+    reason: oneOf(PAYLOAD_LOSS_REASONS, {
+      full: "given up for space before the object store took it",
+      damage: "gone from the gateway's disk, or not what was written there",
+    }),
+    device: Type.Optional(name),
+    topic: Type.Optional(text),
+    size: Type.Optional(payloadSize),
+    sha256: Type.Optional(sha256),
+    accepted: Type.Optional(
+      Type.Number({ description: "when the gateway took the payload in, ms since 1970" }),
+    ),
+  },
+  { description: "A large payload that was accepted will never be in the object store." },
+);
+export type PayloadLost = Static<typeof payloadLostSchema>;
+
 export const BUFFER_STATES = ["open", "full", "recovering"] as const;
 /** Of a gateway's buffer: `recovering` acknowledges nothing until its store was opened again and checked. */
 export type BufferState = (typeof BUFFER_STATES)[number];
@@ -252,6 +337,24 @@ export const gatewayStatusSchema = Type.Object(
         minimum: 0,
         description: "payloads that could not be decoded, since `started`",
       }),
+    ),
+    payloads: Type.Optional(
+      Type.Object(
+        {
+          waiting: Type.Integer({ minimum: 0, description: "that wait for the object store" }),
+          bytes: Type.Integer({ minimum: 0, description: "of those that wait" }),
+          capacity_bytes: count,
+          stored: Type.Integer({ minimum: 0, description: "since `started`" }),
+          lost: Type.Object(
+            { full: count, damage: count },
+            { description: "declared lost since `started`, by reason" },
+          ),
+          trouble: Type.Optional(
+            Type.String({ description: "why the object store takes none, or the disk" }),
+          ),
+        },
+        { description: "large payloads, where the gateway takes any" },
+      ),
     ),
     clock: Type.Optional(
       Type.Object(
@@ -445,6 +548,9 @@ export const EVENT_SCHEMAS = {
   "tidegate.loss": lossSchema,
   "tidegate.rejected-payload": rejectedPayloadSchema,
   "tidegate.clock": clockSchema,
+  "tidegate.payload": payloadSchema,
+  "tidegate.payload-stored": payloadStoredSchema,
+  "tidegate.payload-lost": payloadLostSchema,
   "tidegate.gateway-status": gatewayStatusSchema,
   "tidegate.rollup": rollupSchema,
   "tidegate.alert": alertSchema,
@@ -466,6 +572,9 @@ export const JOURNAL_TYPES = [
   "tidegate.loss",
   "tidegate.rejected-payload",
   "tidegate.clock",
+  "tidegate.payload",
+  "tidegate.payload-stored",
+  "tidegate.payload-lost",
 ] as const satisfies readonly EventType[];
 export type JournalType = (typeof JOURNAL_TYPES)[number];
 

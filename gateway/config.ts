@@ -3,6 +3,7 @@ import Type, { type Static } from "typebox";
 import { ON_NEW_HARDWARE, type OnNewHardware } from "./boards.core.ts";
 import { FULL_POLICIES, type FullPolicy } from "./buffer/port.ts";
 import { clockSettings } from "./clock-settings.ts";
+import { payloadSettings } from "./payloads/settings.ts";
 
 const MiB = 1024 * 1024;
 
@@ -26,10 +27,11 @@ export const mqttSettings = Type.Object(
         "Connections at once; further ones are closed. Each takes about 20 KB of memory.",
     }),
     max_payload_bytes: Type.Integer({
-      default: 256 * 1024,
+      default: 16 * MiB,
       minimum: 64,
-      maximum: 512 * 1024,
-      description: "Larger payloads on a sensor topic become rejected events.",
+      maximum: 64 * MiB,
+      description:
+        "Larger payloads on a sensor topic become rejected events. What is decoded as a reading is bounded by `payloads.over_bytes`.",
     }),
     connect_timeout_ms: Type.Integer({
       default: 10_000,
@@ -162,6 +164,7 @@ export const gatewaySettings = {
   mqtt: mqttSettings,
   buffer: bufferSettings,
   forwarder: forwarderSettings,
+  payloads: payloadSettings,
   clock: clockSettings,
   hardware: hardwareSettings,
 };

@@ -245,6 +245,7 @@ describe("gateway", () => {
       buffer: { capacity_bytes: 1024 ** 2, on_full: "refuse" },
       heartbeat_interval_ms: 100,
       mqtt: { port: 0, max_payload_bytes: 500_000 },
+      payloads: { over_bytes: 500_000 },
     });
     const client = await mqtt.connectAsync(`mqtt://127.0.0.1:${gateway.mqttPort}`, {
       reconnectPeriod: 0,

@@ -24,6 +24,10 @@ import { Forwarder } from "./forwarder/forwarder.ts";
 import { loadIdentity, saveIdentity } from "./identity.ts";
 import { Broker, type BrokerStats } from "./mqtt/broker.ts";
 import { Intake, type IntakeStats } from "./mqtt/intake.ts";
+import { DiskFiles } from "./payloads/disk-files.ts";
+import { LinkShare } from "./payloads/link-share.ts";
+import { openObjectStore } from "./payloads/open-store.ts";
+import { type PayloadStats, Payloads } from "./payloads/payloads.ts";
 import { Reporter } from "./reporter.ts";
 import { type Room, RoomWatch } from "./room-watch.ts";
 
@@ -46,6 +50,7 @@ export interface GatewayReport {
   readonly room: Room;
   readonly broker: BrokerStats;
   readonly intake: IntakeStats;
+  readonly payloads: PayloadStats;
   /** Undefined where the gateway has no log to forward to. */
   readonly sink: SinkStatus | undefined;
 }
@@ -60,6 +65,7 @@ interface Running {
   readonly gateway: GatewayId;
   readonly buffer: DurableBuffer;
   readonly intake: Intake;
+  readonly payloads: Payloads;
   /** Another one after each try to start it that failed. */
   broker: Broker;
   readonly room: RoomWatch;
@@ -116,10 +122,28 @@ export class Gateway {
     await buffer.start();
     try {
       if (!identity.bufferMade) await saveIdentity(dataDir, { ...identity, bufferMade: true });
+      const { max_bytes_per_second: bytesPerSecond } = settings.forwarder;
+      const share = bytesPerSecond === undefined ? undefined : new LinkShare({ bytesPerSecond });
+      const store = openObjectStore(settings.payloads, dataDir, settings.buffer.free_floor_bytes);
+      const payloads = new Payloads({
+        gateway,
+        buffer,
+        files: new DiskFiles(join(dataDir, "payloads")),
+        store,
+        stamp: () => watch.stamp(),
+        capacityBytes: settings.payloads.capacity_bytes,
+        policy: settings.buffer.on_full,
+        freeFloorBytes: settings.buffer.free_floor_bytes,
+        // A directory of our own is behind no link.
+        pace: store.kind === "s3" ? share?.pace : undefined,
+        logger,
+      });
       const intake = new Intake({
         buffer,
         stamp: () => watch.stamp(),
         maxPayloadBytes: settings.mqtt.max_payload_bytes,
+        payloads,
+        payloadsOverBytes: settings.payloads.over_bytes,
       });
       const forwarder = log
         ? new Forwarder({
@@ -134,9 +158,8 @@ export class Gateway {
             batchBytes: settings.forwarder.batch_bytes,
             lingerMs: settings.forwarder.linger_ms,
             batchIntervalMs: settings.forwarder.batch_interval_ms,
-            ...(settings.forwarder.max_bytes_per_second === undefined
-              ? {}
-              : { bytesPerSecond: settings.forwarder.max_bytes_per_second }),
+            ...(bytesPerSecond === undefined ? {} : { bytesPerSecond }),
+            onSent: (bytes) => share?.used(bytes),
             logger,
           })
         : undefined;
@@ -151,13 +174,13 @@ export class Gateway {
       const reporter = new Reporter({
         ...(known ? { hardware: board.name } : {}),
         ...(gateway === board.base ? {} : { copyOf: board.base }),
-        ...{ gateway, namespace, version, buffer, watch, room, intake, logger },
+        ...{ gateway, namespace, version, buffer, watch, room, intake, payloads, logger },
         statusIntervalMs: settings.status_interval_ms,
         heartbeatIntervalMs: settings.heartbeat_interval_ms,
         freeFloorBytes: settings.buffer.free_floor_bytes,
         clients: () => this.#running?.broker.stats().clients ?? 0,
       });
-      const running = { gateway, buffer, intake, broker, room, forwarder, reporter };
+      const running = { gateway, buffer, intake, payloads, broker, room, forwarder, reporter };
       this.#stopping = new AbortController();
       await this.#openBroker(running);
       this.#running = running;
@@ -183,7 +206,8 @@ export class Gateway {
     running.reporter.stop();
     await this.#opening;
     await running.broker.stop();
-    await running.forwarder?.stop(this.#options.settings.stop_deadline_ms);
+    const { stop_deadline_ms: deadline } = this.#options.settings;
+    await Promise.all([running.forwarder?.stop(deadline), running.payloads.stop(deadline)]);
     await running.buffer.stop();
     // Last, so that a change that the journal did not take is not taken for told.
     await this.#watch?.stop();
@@ -220,13 +244,14 @@ export class Gateway {
   }
 
   report(): GatewayReport {
-    const { gateway, buffer, room, intake, broker, forwarder } = this.#live();
+    const { gateway, buffer, room, intake, payloads, broker, forwarder } = this.#live();
     return {
       gateway,
       buffer: buffer.stats(),
       room: room.room,
       broker: broker.stats(),
       intake: intake.stats,
+      payloads: payloads.stats(),
       sink: forwarder && this.#sinkStatus(forwarder),
     };
   }
@@ -253,6 +278,7 @@ export class Gateway {
         maxClients: max_clients,
         connectTimeoutMs: connect_timeout_ms,
         queueLimit: queue_limit,
+        rawTopics: settings.payloads.topics,
       },
       intake,
       logger,
@@ -260,20 +286,26 @@ export class Gateway {
   }
 
   /**
-   * Sessions are in the buffer's notes, so where it is being recovered the broker opens once it is open again. That is not
+   * Sessions are in the buffer's notes, and which payloads wait, so where it is being recovered the broker opens once it is open again. That is not
    * waited for: until then the gateway answers over HTTP what it waits for.
    */
   async #openBroker(running: Running): Promise<void> {
     const { state } = running.buffer.stats();
     if (state !== "recovering") {
       try {
-        await running.broker.start();
+        await this.#listen(running);
         return;
       } catch (error) {
         if (!(error instanceof BufferError)) throw error;
       }
     }
     this.#opening = this.#openBrokerLater(running, this.#stopping.signal);
+  }
+
+  async #listen({ payloads, broker }: Running): Promise<void> {
+    await payloads.load();
+    await broker.start();
+    payloads.start();
   }
 
   async #openBrokerLater(running: Running, signal: AbortSignal): Promise<void> {
@@ -283,7 +315,7 @@ export class Gateway {
       running.broker = this.#newBroker(running.intake);
       try {
         await running.buffer.waitBeyond(-1, signal);
-        await running.broker.start();
+        await this.#listen(running);
         return;
       } catch (error) {
         if (signal.aborted) return;

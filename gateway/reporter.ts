@@ -15,6 +15,7 @@ import { systemTimers, type Timer, type Timers } from "../time/timers.ts";
 import { BufferError, type DurableBuffer, type NewEvent } from "./buffer/port.ts";
 import type { ClockWatch } from "./clock-watch.ts";
 import type { IntakeStats } from "./mqtt/intake.ts";
+import type { PayloadStats } from "./payloads/payloads.ts";
 import { bufferStatus, type RoomWatch } from "./room-watch.ts";
 
 export interface ReporterOptions {
@@ -29,6 +30,8 @@ export interface ReporterOptions {
   readonly watch: ClockWatch;
   readonly room: RoomWatch;
   readonly intake: { readonly stats: IntakeStats };
+  /** Without it the status does not speak of large payloads. */
+  readonly payloads?: { stats(): PayloadStats };
   readonly statusIntervalMs: number;
   readonly heartbeatIntervalMs: number;
   readonly freeFloorBytes: number;
@@ -136,7 +139,7 @@ export class Reporter {
 
   /** What the gateway says of itself now; undefined before its buffer could be opened for the first time. */
   status(): GatewayStatus | undefined {
-    const { gateway, buffer, intake, room, watch, version, clients } = this.#options;
+    const { gateway, buffer, intake, payloads, room, watch, version, clients } = this.#options;
     const { hardware, copyOf } = this.#options;
     const stats = buffer.stats();
     if (stats.epoch === "" || stats.state === "closed") return undefined;
@@ -155,6 +158,7 @@ export class Reporter {
       rejected: Object.values(intake.stats.rejected).reduce((sum, count) => sum + count, 0),
       ...(hardware === undefined ? {} : { hardware }),
       ...(copyOf === undefined ? {} : { copy_of: copyOf }),
+      ...(payloads ? { payloads: payloadStatus(payloads.stats()) } : {}),
       interval: this.#options.statusIntervalMs,
       clock: watch.status(),
       // By the boot clock: a clock that is set after the start moves both.
@@ -162,4 +166,16 @@ export class Reporter {
       version,
     };
   }
+}
+
+function payloadStatus(stats: PayloadStats): NonNullable<GatewayStatus["payloads"]> {
+  const { waiting, bytes, capacityBytes, stored, lost, trouble } = stats;
+  return {
+    waiting,
+    bytes,
+    capacity_bytes: capacityBytes,
+    stored,
+    lost,
+    ...(trouble === undefined ? {} : { trouble }),
+  };
 }

@@ -13,6 +13,14 @@ const stamp = {
 } as const;
 const series = { gateway: "gw-1a2b3c4d", device: "freezer-1", metric: "temperature" } as const;
 
+const payload = {
+  payload: "019ca5f0cdfb1a2b3c4d5e6f",
+  device: "door-camera",
+  topic: "cameras/door-camera/image",
+  size: 5_242_880,
+  sha256: "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+} as const;
+
 export const SAMPLES: Samples = {
   "tidegate.reading": {
     full: {
@@ -62,6 +70,32 @@ export const SAMPLES: Samples = {
     },
     least: { ...stamp, offset: 1_772_280_000_122.75, reason: "synced" },
   },
+  "tidegate.payload": {
+    full: {
+      ...stamp,
+      ...payload,
+      content_type: "image/jpeg",
+      client: "client-1",
+      key: "gw-1a2b3c4d/2026-03-01/019ca5f0cdfb1a2b3c4d5e6f.jpg",
+      ref: "s3://pictures/gw-1a2b3c4d/2026-03-01/019ca5f0cdfb1a2b3c4d5e6f.jpg",
+    },
+    least: { ...stamp, ...payload, key: "a/b", ref: "file:///objects/a/b" },
+  },
+  "tidegate.payload-stored": {
+    full: {
+      ...stamp,
+      ...payload,
+      content_type: "image/jpeg",
+      accepted: 1_772_366_398_000,
+      key: "gw-1a2b3c4d/2026-03-01/019ca5f0cdfb1a2b3c4d5e6f.jpg",
+      ref: "s3://pictures/gw-1a2b3c4d/2026-03-01/019ca5f0cdfb1a2b3c4d5e6f.jpg",
+    },
+    least: { ...stamp, ...payload, accepted: 0, key: "a/b", ref: "file:///objects/a/b" },
+  },
+  "tidegate.payload-lost": {
+    full: { ...stamp, ...payload, reason: "full", accepted: 1_772_366_398_000 },
+    least: { ...stamp, payload: "019ca5f0cdfb1a2b3c4d5e6f", reason: "damage" },
+  },
   "tidegate.gateway-status": {
     full: {
       gateway: "gw-1a2b3c4d",
@@ -85,6 +119,14 @@ export const SAMPLES: Samples = {
         recoveries: 1,
       },
       rejected: 3,
+      payloads: {
+        waiting: 2,
+        bytes: 10_485_760,
+        capacity_bytes: 1_073_741_824,
+        stored: 17,
+        lost: { full: 1, damage: 0 },
+        trouble: "the object store cannot be reached",
+      },
       clock: { synced: true, off: -1_772_366_400_000 },
       clients: 12,
       hardware: "7m1v4c0dqz",

@@ -29,6 +29,9 @@ const TYPE_CODES: Readonly<Record<JournalType, number>> = {
   "tidegate.loss": 4,
   "tidegate.rejected-payload": 5,
   "tidegate.clock": 6,
+  "tidegate.payload": 7,
+  "tidegate.payload-stored": 8,
+  "tidegate.payload-lost": 9,
 };
 const TYPES_BY_CODE: readonly (JournalType | undefined)[] = Array.from({ length: 256 }, (_, code) =>
   JOURNAL_TYPES.find((type) => TYPE_CODES[type] === code),

@@ -55,6 +55,8 @@ export interface ForwarderOptions {
   readonly batchIntervalMs?: number;
   /** Default: as many as it takes. */
   readonly bytesPerSecond?: number;
+  /** Told what each batch took, before compression. */
+  readonly onSent?: (bytes: number) => void;
   /** Default: the machine's. */
   readonly timers?: Timers;
   readonly logger: Logger;
@@ -166,6 +168,7 @@ export class Forwarder implements SinkSource {
     );
     this.#sending = undefined;
     const { bytes } = sending;
+    this.#options.onSent?.(bytes);
     this.#size = nextBatchBytes(this.#size, { bytes, ms, tries }, this.#options.batchBytes);
   }
 

@@ -17,11 +17,13 @@ import {
 import type { Logger } from "pino";
 import type { BufferError } from "../buffer/port.ts";
 import { Budget } from "./budget.ts";
-import { Connection, type ConnectionHost, payloadOf } from "./connection.ts";
+import { Connection } from "./connection.ts";
+import type { ConnectionHost, Publisher } from "./connection-host.ts";
 import { DurableNotes } from "./durable-notes.ts";
 import { Handshakes } from "./handshakes.ts";
 import { Ingest } from "./ingest.ts";
 import type { Intake } from "./intake.ts";
+import { LargePackets } from "./large-packets.ts";
 import { Listeners } from "./listeners.ts";
 import { type AedesPersistence, keepSessions } from "./persistence.ts";
 import { Publish } from "./publish.ts";
@@ -40,6 +42,8 @@ export interface BrokerOptions {
   readonly connectTimeoutMs: number;
   /** QoS 1 and 2 messages on their way to one subscriber; beyond it aedes drops the subscriber. */
   readonly queueLimit: number;
+  /** Filters of topics whose payloads are kept as they are; default none. */
+  readonly rawTopics?: readonly string[];
 }
 
 export interface BrokerStats {
@@ -74,7 +78,8 @@ const MAX_CLIENT_ID_LENGTH = 256;
  * Room for a topic and for payloads that are too large: they become rejected events, and their device goes on to its next
  * reading. What is larger still closes the connection.
  */
-const maxPacketBytes = (maxPayloadBytes: number): number => 2 * maxPayloadBytes + 64 * 1024;
+const maxPacketBytes = (maxPayloadBytes: number): number =>
+  maxPayloadBytes + Math.min(maxPayloadBytes, 512 * 1024) + 64 * 1024;
 
 /** A will of 64 KiB, which is the most that MQTT allows, with its topic, the client id, a name and a password. */
 const MAX_CONNECT_BYTES = 128 * 1024;
@@ -87,9 +92,11 @@ export class Broker implements ConnectionHost {
   readonly #handshakes: Handshakes;
   readonly #subscribers = new SubscriberCheck();
   readonly ingest: Ingest;
-  readonly rights = new PublishRights();
+  readonly rights: PublishRights;
   readonly budget = new Budget();
   readonly unfinished = new Unfinished();
+  readonly large: LargePackets;
+  readonly ordinaryPacketBytes: number;
   readonly maxPacketBytes: number;
   readonly maxConnectBytes = MAX_CONNECT_BYTES;
   #aedes: Aedes | undefined;
@@ -110,7 +117,10 @@ export class Broker implements ConnectionHost {
     });
     this.#handshakes = new Handshakes(this.#notes);
     this.ingest = new Ingest(intake, this.#sessions, this.#handshakes, this.#notes);
+    this.rights = new PublishRights(options.rawTopics);
+    this.ordinaryPacketBytes = maxPacketBytes(intake.decodedBytes);
     this.maxPacketBytes = maxPacketBytes(intake.maxPayloadBytes);
+    this.large = new LargePackets(this.maxPacketBytes);
   }
 
   /**
@@ -211,17 +221,19 @@ export class Broker implements ConnectionHost {
     this.#packetsUnfinished += 1;
   }
 
-  wanted({ right, retain }: Publish): boolean {
-    return right.kind !== "denied" && (retain || this.#subscribers.wanted(right));
+  wanted({ right, retain, isLarge }: Publish): boolean {
+    return right.kind !== "denied" && ((retain && !isLarge) || this.#subscribers.wanted(right));
   }
 
-  deliver({ client }: Connection, publish: Publish, done: () => void): void {
+  deliver({ client }: Publisher, publish: Publish, done: () => void): void {
     const aedes = this.#aedes as (Aedes & AedesPublish) | undefined;
     if (!aedes || publish.right.kind === "denied") {
       done();
       return;
     }
-    const { qos, retain } = publish;
+    const { qos, isLarge } = publish;
+    // Retained messages are in memory for good: a picture of each device is more than there is.
+    const retain = publish.retain && !isLarge;
     const packet = {
       cmd: "publish",
       topic: publish.right.topic,
@@ -345,6 +357,11 @@ interface AedesPublish {
 }
 interface AedesClients {
   readonly clients: Readonly<Record<string, Client>>;
+}
+
+/** aedes' type allows a text; its parser gives bytes. */
+function payloadOf({ payload }: PublishPacket): Buffer {
+  return Buffer.isBuffer(payload) ? payload : Buffer.from(payload);
 }
 
 function connectionOf(client: Client): Connection | undefined {

@@ -5,7 +5,9 @@ import { setTimeout as delay } from "node:timers/promises";
 import type { Packet } from "mqtt-packet";
 import { afterEach, describe, expect, test } from "vitest";
 import { Budget, MAX_IN_FLIGHT, MAX_IN_FLIGHT_OF_CONNECTION } from "./budget.ts";
-import { Connection, type ConnectionHost } from "./connection.ts";
+import { Connection } from "./connection.ts";
+import type { ConnectionHost } from "./connection-host.ts";
+import { LargePackets } from "./large-packets.ts";
 import type { Publish } from "./publish.ts";
 import { PublishRights } from "./publish-rights.ts";
 import {
@@ -335,6 +337,8 @@ describe("a connection that closes", () => {
       rights: new PublishRights(),
       budget: new Budget(),
       unfinished: new Unfinished(),
+      large: new LargePackets(1000),
+      ordinaryPacketBytes: 1000,
       maxPacketBytes: 1000,
       maxConnectBytes: 1000,
       wanted: () => true,

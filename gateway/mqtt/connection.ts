@@ -11,6 +11,7 @@
  *  - the device is not read from while too much of it is in flight, or aedes does not read, or a reading of it finds no
  *    room in the budget of all; then its keepalive does not run either, because it is us who do not listen;
  *  - who sends no readings is not held up by readings that are held;
+ *  - what comes behind a large payload is taken once its event is in the buffer's queue; PINGREQ is answered meanwhile;
  *  - packets over the limit and malformed ones close it, before anything of them is gathered; what is gathered of others
  *    counts in a limit over all connections.
  */
@@ -19,31 +20,15 @@ import type { Socket } from "node:net";
 import { Duplex } from "node:stream";
 import type { Client, PublishPacket } from "aedes";
 import type { BufferError } from "../buffer/port.ts";
-import { type Budget, MAX_IN_FLIGHT_OF_CONNECTION } from "./budget.ts";
+import { MAX_IN_FLIGHT_OF_CONNECTION } from "./budget.ts";
 import { ConnackMender } from "./connack.ts";
+import type { ConnectionHost } from "./connection-host.ts";
 import { FrameReader, PACKET, PublishParts } from "./frames.core.ts";
-import type { Ingest } from "./ingest.ts";
+import type { LargeGatherer } from "./large-packets.ts";
 import { Publish, type PublishOwner } from "./publish.ts";
-import { type PublishRights, RightsCache } from "./publish-rights.ts";
+import { RightsCache } from "./publish-rights.ts";
 import type { Session } from "./sessions.ts";
-import type { Gatherer, Unfinished } from "./unfinished.ts";
-
-/** What connections share. */
-export interface ConnectionHost {
-  readonly ingest: Ingest;
-  readonly rights: PublishRights;
-  readonly budget: Budget;
-  readonly unfinished: Unfinished;
-  /** Larger packets close the connection; the second holds for CONNECT. */
-  readonly maxPacketBytes: number;
-  readonly maxConnectBytes: number;
-  /** Whether it is to go through deliver(). */
-  wanted(publish: Publish): boolean;
-  /** To subscribers and retained messages. Calls back when they have it. */
-  deliver(connection: Connection, publish: Publish, done: () => void): void;
-  onPacketTooLarge(): void;
-  onUnfinishedTooMuch(): void;
-}
+import type { Gatherer } from "./unfinished.ts";
 
 /** An acknowledgement is four bytes; as many as may be in flight. */
 const acknowledgements = Buffer.allocUnsafeSlow(4 * MAX_IN_FLIGHT_OF_CONNECTION.messages);
@@ -66,7 +51,7 @@ type Way = "taken" | "aedes" | "stop" | "breach";
 /** A breach of the protocol, or of our limits: MQTT 3.1.1 has no other answer than to close. */
 export class ProtocolError extends Error {}
 
-export class Connection extends Duplex implements PublishOwner, Gatherer {
+export class Connection extends Duplex implements PublishOwner, Gatherer, LargeGatherer {
   readonly #host: ConnectionHost;
   readonly #socket: Socket;
   readonly #frames: FrameReader;
@@ -98,6 +83,10 @@ export class Connection extends Duplex implements PublishOwner, Gatherer {
   #aedesFull = false;
   #pumping = false;
   #stopped = false;
+  /** Memory that the packet that is gathered has among the large ones. */
+  #large = 0;
+  /** A large payload on its way to the disk, whose event is not offered to the buffer yet. */
+  #keeping: Publish | undefined;
   /** What it is counted with among the unfinished. */
   #unfinished = 0;
   /** The device has closed its side; and aedes knows. */
@@ -184,6 +173,25 @@ export class Connection extends Duplex implements PublishOwner, Gatherer {
     else this.#settle(publish);
   }
 
+  queued(publish: Publish): void {
+    if (this.#keeping !== publish) return;
+    this.#keeping = undefined;
+    this.#pump();
+  }
+
+  roomAgain(): void {
+    this.#pump();
+  }
+
+  get gathered(): number {
+    return this.#frames.waiting;
+  }
+
+  tooSlow(): void {
+    // It may be us who do not read.
+    if (!this.#stopped) this.unfinishedTooMuch();
+  }
+
   stored(publish: Publish): void {
     this.#host.ingest.stored(publish);
     if (this.#state !== "closed") this.#settle(publish);
@@ -209,12 +217,15 @@ export class Connection extends Duplex implements PublishOwner, Gatherer {
     if (publish.qos === 0) {
       publish.repeated = true;
       this.#settle(publish);
+      this.queued(publish);
     } else this.destroy(error);
   }
 
   /** What the buffer has of a connection that is gone takes memory until it is on disk. */
   #giveAfterClose(publish: Publish): void {
-    if (publish.offered && !publish.gone) this.#host.budget.give(1, publish.size);
+    if (!publish.offered || publish.gone) return;
+    this.#host.budget.give(1, publish.size);
+    this.#host.large.give(publish.large);
   }
 
   #settle(publish: Publish): void {
@@ -236,6 +247,7 @@ export class Connection extends Duplex implements PublishOwner, Gatherer {
     let bytes = 0;
     let settled = 0;
     let settledBytes = 0;
+    let settledLarge = 0;
     for (let publish = this.#oldest; publish?.ready; publish = this.#oldest) {
       this.#oldest = publish.next;
       // One that the collector has moved to its old space would keep all that came behind it.
@@ -252,15 +264,16 @@ export class Connection extends Duplex implements PublishOwner, Gatherer {
       }
       if (publish.done === undefined && this.#isForSubscribers(publish)) {
         // It counts as in flight until the subscribers have it: one that does not read must not fill our memory.
-        this.#host.deliver(this, publish, () => this.#give(1, publish.size));
+        this.#host.deliver(this, publish, () => this.#give(1, publish.size, publish.large));
       } else {
         settled += 1;
         settledBytes += publish.size;
+        settledLarge += publish.large;
       }
     }
     if (this.#oldest === undefined) this.#newest = undefined;
     this.#writeAcknowledgements(bytes);
-    this.#give(settled, settledBytes);
+    this.#give(settled, settledBytes, settledLarge);
   }
 
   #writeAcknowledgements(bytes: number): void {
@@ -275,7 +288,8 @@ export class Connection extends Duplex implements PublishOwner, Gatherer {
     return !publish.repeated && this.#host.wanted(publish);
   }
 
-  #give(messages: number, bytes: number): void {
+  #give(messages: number, bytes: number, large: number): void {
+    this.#host.large.give(large);
     if (this.#state === "closed") return;
     this.#inFlight -= messages;
     this.#inFlightBytes -= bytes;
@@ -298,12 +312,22 @@ export class Connection extends Duplex implements PublishOwner, Gatherer {
       stop = this.#isHeld();
       if (stop) break;
       const found = frames.next();
-      if (found === "none") break;
-      if (found !== "whole") {
+      if (found === "large" || found === "malformed") {
         this.#breach(found);
         break;
       }
       const type = frames.head >> 4;
+      if (frames.end - frames.start > this.#host.ordinaryPacketBytes && this.#large === 0) {
+        const large = this.#wayOfLarge(type);
+        stop = large === "stop";
+        if (large === "breach") this.#breach("large");
+        if (large !== "taken") break;
+      }
+      if (found === "none") break;
+      if (this.#keeping && type !== PACKET.pingreq) {
+        stop = true;
+        break;
+      }
       const way = this.#state === "open" ? this.#wayOf(type) : "aedes";
       if (way === "stop") {
         stop = true;
@@ -339,7 +363,9 @@ export class Connection extends Duplex implements PublishOwner, Gatherer {
   #countUnfinished(): void {
     const frames = this.#frames;
     let held = 0;
-    if (!this.#stopped) {
+    // What has room among the large packets is counted there.
+    if (this.#large > 0) held = 0;
+    else if (!this.#stopped) {
       frames.settle();
       held = frames.held;
     } else if (frames.held > MAX_HELD_READ_BYTES) held = frames.held;
@@ -377,6 +403,20 @@ export class Connection extends Duplex implements PublishOwner, Gatherer {
     return "taken";
   }
 
+  /** Of a packet that is too large for an ordinary one. `aedes`: too little of it has come to tell. */
+  #wayOfLarge(type: number): Way {
+    const frames = this.#frames;
+    if (type !== PACKET.publish || this.#state !== "open") return "breach";
+    if (!this.#parts.readTopic(frames)) return "aedes";
+    const right = this.#rights?.find(frames.bytes, this.#parts.topicStart, this.#parts.topicEnd);
+    if (right?.kind !== "ingest") return "breach";
+    const size = frames.end - frames.start;
+    if (!this.#host.large.claim(this, size)) return "stop";
+    this.#large = size;
+    frames.hasRoom = true;
+    return "taken";
+  }
+
   #publish(): Way {
     const frames = this.#frames;
     const parts = this.#parts;
@@ -392,7 +432,9 @@ export class Connection extends Duplex implements PublishOwner, Gatherer {
       this.#host.budget.wait(this.#pumpAgain);
       return "stop";
     }
-    const publish = new Publish(this, right, qos, messageId, retain, frames.end - frames.start);
+    const large = this.#large;
+    const size = large === 0 ? frames.end - frames.start : 0;
+    const publish = new Publish(this, right, qos, messageId, retain, size, large);
     if (right.kind === "denied" || (right.kind === "ordinary" && qos < 2)) {
       this.#handed.push(publish);
       // QoS 0 has no acknowledgement whose turn could come.
@@ -401,6 +443,11 @@ export class Connection extends Duplex implements PublishOwner, Gatherer {
     }
     const { ingest } = this.#host;
     if (qos === 2 && ingest.full) return "breach";
+    if (large > 0) {
+      this.#large = 0;
+      frames.hasRoom = false;
+      this.#host.large.whole(this);
+    }
     publish.bytes = frames.bytes;
     publish.payloadStart = parts.payload;
     publish.payloadEnd = frames.end;
@@ -416,6 +463,7 @@ export class Connection extends Duplex implements PublishOwner, Gatherer {
       ready = removes || right.kind !== "ingest" || ingest.take(publish, right, payload, dup, this);
     }
     if (ready) this.#settle(publish);
+    else if (publish.isLarge) this.#keeping = publish;
     return "taken";
   }
 
@@ -492,6 +540,7 @@ export class Connection extends Duplex implements PublishOwner, Gatherer {
     this.#rights?.clear();
     this.#host.budget.leave(this.#pumpAgain);
     this.#host.unfinished.hold(this, 0);
+    this.#host.large.leave(this);
     let kept = 0;
     let keptBytes = 0;
     for (let publish = this.#oldest; publish; publish = publish.next) {
@@ -503,7 +552,7 @@ export class Connection extends Duplex implements PublishOwner, Gatherer {
       if (publish.offered && !publish.ready && !publish.gone) {
         kept += 1;
         keptBytes += publish.size;
-      }
+      } else this.#host.large.give(publish.large);
     }
     this.#host.budget.give(this.#inFlight - kept, this.#inFlightBytes - keptBytes);
     this.#oldest = undefined;
@@ -539,9 +588,4 @@ export class Connection extends Duplex implements PublishOwner, Gatherer {
     this.#socket.destroy();
     done(error);
   }
-}
-
-/** aedes' type allows a text; its parser gives bytes. */
-export function payloadOf({ payload }: PublishPacket): Buffer {
-  return Buffer.isBuffer(payload) ? payload : Buffer.from(payload);
 }

@@ -27,6 +27,8 @@ export class FrameReader {
   end = 0;
   /** Packets with more bytes than this, header included, are `large`. */
   limit: number;
+  /** There is room in memory for all of the packet that is gathered: it is taken at once, and nothing is copied twice. */
+  hasRoom = false;
   /** The first byte that is not consumed, and the first that has not come. */
   #at = 0;
   #have = 0;
@@ -40,6 +42,11 @@ export class FrameReader {
   /** Bytes that wait, of whole frames and of the beginning of one. */
   get waiting(): number {
     return this.#have - this.#at;
+  }
+
+  /** Behind the last byte that has come. */
+  get have(): number {
+    return this.#have;
   }
 
   /** Memory that what waits keeps. */
@@ -82,7 +89,8 @@ export class FrameReader {
    */
   #grow(more: number): void {
     const total = this.waiting + more;
-    const claimed = this.next() === "none" ? Math.min(this.end - this.start, total * 2) : 0;
+    const most = this.hasRoom ? Number.POSITIVE_INFINITY : total * 2;
+    const claimed = this.next() === "none" ? Math.min(this.end - this.start, most) : 0;
     const home = Buffer.allocUnsafeSlow(Math.max(total, claimed));
     this.bytes.copy(home, 0, this.#at, this.#have);
     this.#have -= this.#at;
@@ -128,6 +136,14 @@ export class PublishParts {
   /** 0 at QoS 0. */
   messageId = 0;
   payload = 0;
+
+  /** Finds the topic of a PUBLISH that need not have come whole. @returns whether it has come that far */
+  readTopic({ bytes, body, have }: FrameReader): boolean {
+    if (body + 2 > have) return false;
+    this.topicStart = body + 2;
+    this.topicEnd = this.topicStart + (((bytes[body] ?? 0) << 8) | (bytes[body + 1] ?? 0));
+    return this.topicEnd <= have;
+  }
 
   /** @returns false where the frame is no PUBLISH that MQTT allows */
   read(frame: FrameReader): boolean {

@@ -2,7 +2,7 @@
  * A message on an ingest route into the journal, once: asks what is remembered of the session whether it came before,
  * offers what is new, and keeps what the next redelivery will be judged by in the event's own commit.
  */
-import { hash as digest } from "node:crypto";
+import { createHash, hash as digest } from "node:crypto";
 import type { BufferError, Note } from "../buffer/port.ts";
 import type { DurableNotes } from "./durable-notes.ts";
 import type { Handshakes } from "./handshakes.ts";
@@ -158,10 +158,17 @@ function joinedBy({ open, handshake }: Publish): readonly Offered[] {
   return open?.joined ?? handshake?.joined ?? [];
 }
 
+/** Beyond this a copy costs more than a digest in pieces. */
+const COPIED_BYTES = 64 * 1024;
+
 /** 64 bits of a digest over topic and content. Only persistent sessions and QoS 2 pay for it. */
 function contentHash(topic: string, payload: Buffer): bigint {
   const name = Buffer.from(topic);
   // The topic cannot hold U+0000 [MQTT-1.5.3-2], so that the border between the two is in the bytes.
+  if (payload.length > COPIED_BYTES) {
+    const pieces = createHash("sha1").update(name).update(Buffer.of(0)).update(payload);
+    return pieces.digest().readBigUInt64BE(0);
+  }
   const all = Buffer.concat([name, Buffer.of(0), payload]);
   return digest("sha1", all, "buffer").readBigUInt64BE(0);
 }

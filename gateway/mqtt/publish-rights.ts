@@ -4,7 +4,7 @@
  *
  * Answers are cached for each connection (`RightsCache`) and dropped when the rules change (`changed()`).
  */
-import { type BadRoute, matchRoute, type Route } from "./routes.ts";
+import { type BadRoute, matchRoute, type RawFilter, type Route, rawFilter } from "./routes.ts";
 
 interface Allowed {
   readonly topic: string;
@@ -38,6 +38,12 @@ export class PublishRights {
   generation = 1;
   /** Answers in all caches. */
   cached = 0;
+  readonly #raw: readonly RawFilter[];
+
+  /** @param rawTopics filters of topics whose payloads are kept as they are */
+  constructor(rawTopics: readonly string[] = []) {
+    this.#raw = rawTopics.map(rawFilter);
+  }
 
   /** @param _client MQTT client id; undefined for a will whose client is gone */
   right(_client: string | undefined, topic: string): PublishRight {
@@ -46,7 +52,7 @@ export class PublishRights {
     if (topic.includes("+") || topic.includes("#")) {
       return { kind: "denied", reason: "a topic with a wildcard" };
     }
-    const route = matchRoute(topic);
+    const route = matchRoute(topic, this.#raw);
     return route === undefined
       ? { kind: "ordinary", topic, wanted: true, wantedAsOf: 0 }
       : { kind: "ingest", topic, route, wanted: true, wantedAsOf: 0 };

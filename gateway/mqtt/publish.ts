@@ -8,6 +8,8 @@ import type { Session } from "./sessions.ts";
 
 /** Who owns a publish: it is told of its end, on disk or not. */
 export interface PublishOwner {
+  /** A large payload's event is in the buffer's queue. */
+  queued?(publish: Publish): void;
   stored(publish: Publish): void;
   refused(publish: Publish, error: BufferError): void;
 }
@@ -21,6 +23,9 @@ export class Publish implements Offered {
   readonly retain: boolean;
   /** Bytes of its packet, for the budget. */
   readonly size: number;
+  /** Bytes that it has among the large packets, and not in the budget. */
+  readonly large: number;
+  isLarge = false;
   /** Set where nobody waits for it any more and its device will send it again. */
   gone = false;
   metrics = 0;
@@ -52,6 +57,7 @@ export class Publish implements Offered {
     messageId: number,
     retain: boolean,
     size: number,
+    large = 0,
   ) {
     this.owner = owner;
     this.right = right;
@@ -59,6 +65,11 @@ export class Publish implements Offered {
     this.messageId = messageId;
     this.retain = retain;
     this.size = size;
+    this.large = large;
+  }
+
+  queued(): void {
+    this.owner.queued?.(this);
   }
 
   stored(): void {

@@ -1,7 +1,8 @@
 /**
  * Which topics carry readings, and what their names say. Pure.
  *
- * `sensors/{device}` and `sensors/{device}/{metric}` to begin with. What no route matches is ordinary MQTT.
+ * `sensors/{device}` and `sensors/{device}/{metric}` to begin with, and topics that the configuration names as those of large
+ * payloads, e.g. `cameras/+/image`. What no route matches is ordinary MQTT.
  */
 import { MAX_NAME_LENGTH } from "../../events/limits.ts";
 
@@ -9,6 +10,8 @@ export interface Route {
   readonly device: string;
   /** Present where the topic names the metric and the payload is its value. */
   readonly metric?: string;
+  /** Its payloads are kept as they are, whatever their size. */
+  readonly isRaw?: boolean;
 }
 
 /** A route matched, but a name in the topic is not one that an event can carry. */
@@ -19,14 +22,51 @@ export interface BadRoute {
 
 const PREFIX = "sensors/";
 
+/** A topic filter of raw payloads; its first `+` stands for the device. */
+export type RawFilter = readonly string[];
+
+export function rawFilter(filter: string): RawFilter {
+  return filter.split("/");
+}
+
 /** @returns undefined where no route matches the topic */
-export function matchRoute(topic: string): Route | BadRoute | undefined {
+export function matchRoute(
+  topic: string,
+  raw: readonly RawFilter[] = [],
+): Route | BadRoute | undefined {
+  if (raw.length > 0) {
+    const levels = topic.split("/");
+    const filter = raw.find((one) => matches(one, levels));
+    const device = filter && levels[filter.indexOf("+")];
+    if (device !== undefined) {
+      const fault = nameFault(device);
+      return fault === undefined ? { device, isRaw: true } : badName(topic, fault);
+    }
+  }
+  return sensorRoute(topic);
+}
+
+/** [MQTT-4.7.1] `#` stands for the level before it too. */
+function matches(filter: RawFilter, levels: readonly string[]): boolean {
+  for (const [i, wanted] of filter.entries()) {
+    if (wanted === "#") return levels.length >= i;
+    const level = levels[i];
+    if (level === undefined || (wanted !== "+" && wanted !== level)) return false;
+  }
+  return levels.length === filter.length;
+}
+
+function badName(topic: string, fault: string): BadRoute {
+  return { code: "bad_name", message: `${JSON.stringify(topic)}: ${fault}` };
+}
+
+function sensorRoute(topic: string): Route | BadRoute | undefined {
   if (!topic.startsWith(PREFIX)) return undefined;
   const names = topic.slice(PREFIX.length).split("/");
   if (names.length > 2) return undefined;
   for (const name of names) {
     const fault = nameFault(name);
-    if (fault) return { code: "bad_name", message: `${JSON.stringify(topic)}: ${fault}` };
+    if (fault) return badName(topic, fault);
   }
   const [device = "", metric] = names;
   return metric === undefined ? { device } : { device, metric };
