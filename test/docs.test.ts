@@ -9,6 +9,7 @@ import { EVENT_SCHEMAS } from "../events/schema.ts";
 import { topicNames } from "../events/topics.ts";
 import { BUFFER_ERROR_CODES } from "../gateway/buffer/port.ts";
 import { DECODE_FAULTS } from "../gateway/mqtt/decode.core.ts";
+import { OBJECT_STORE_ERROR_CODES } from "../gateway/payloads/port.ts";
 import { SIMULATOR_ERRORS } from "../simulator/errors.ts";
 import { EVENT_LOG_ERROR_CODES } from "../stream/port.ts";
 import { root } from "./program.ts";
@@ -27,6 +28,7 @@ describe("docs/errors.md", () => {
     ["Event log (`EventLogError`)", EVENT_LOG_ERROR_CODES],
     ["Read model (`ReadModelError`)", READ_MODEL_ERROR_CODES],
     ["Simulator and replay (`SimulatorError`)", SIMULATOR_ERRORS],
+    ["Object store (`ObjectStoreError`)", OBJECT_STORE_ERROR_CODES],
     ["Rejected payloads", [...DECODE_FAULTS, "too_large"]],
     ["API problems", PROBLEM_CODES],
   ])("%s: none missing, none extra", (heading, codes) => {
@@ -43,6 +45,14 @@ test("docs/buffer.md names every metric of the buffer", () => {
   const metrics = read("gateway/metrics.ts").matchAll(/"(tidegate_buffer_[a-z_]+)"/g);
   const missing = [...metrics].map(([, name = ""]) => name).filter((name) => !text.includes(name));
   expect(missing).toEqual([]);
+});
+
+test("docs/payloads.md names every metric of large payloads", () => {
+  const text = read("docs/payloads.md");
+  const metrics = read("gateway/metrics.ts").matchAll(/"(tidegate_payloads_[a-z_]+)"/g);
+  const names = [...metrics].map(([, name = ""]) => name);
+  expect(names.length).toBeGreaterThan(5);
+  expect(names.filter((name) => !text.includes(name))).toEqual([]);
 });
 
 test("docs/events.md names every topic and every type of the journal", () => {
