@@ -8,6 +8,7 @@ import { dashboardCommand } from "./dashboard.ts";
 import { doctorCommand } from "./doctor.ts";
 import { explainError } from "./errors.ts";
 import { gatewayCommand } from "./gateway.ts";
+import { rebuildCommand } from "./rebuild.ts";
 import { replayCommand } from "./replay.ts";
 import { simulateCommand } from "./simulate.ts";
 import { demoCommand, startCommand } from "./start.ts";
@@ -23,6 +24,7 @@ Examples:
   tidegate cloud --brokers kafka-1:9092            the processors
   tidegate tail events                             events as lines of JSON, as they come
   tidegate audit                                   what was accepted, what arrived, what is missing
+  tidegate rebuild rollups --dry-run               would rollups made anew from the events be different
   tidegate buffer check                            is what a gateway holds on its disk whole
   tidegate doctor cloud --config cloud.yaml        is that Kafka fit for it: connection, topics, rights
 
@@ -50,6 +52,7 @@ for (const command of [
   replayCommand(),
   tailCommand(),
   auditCommand(),
+  rebuildCommand(),
   bufferCommand(),
   configCommand(),
   doctorCommand(),

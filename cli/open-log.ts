@@ -66,7 +66,7 @@ export async function openLog(
 }
 
 /** Says what is there instead, and what to type; undefined where there is an event log. */
-function whyNoLog(dataDir: string): string | undefined {
+export function whyNoLog(dataDir: string): string | undefined {
   const holds = (...path: string[]) => existsSync(join(dataDir, ...path));
   if (holds("log")) return undefined;
   const lead = `there is no event log in ${dataDir}`;

@@ -9,6 +9,7 @@ import { createKafkaLog } from "./kafka-log.ts";
 import { startParts, untilSignal } from "./lifetime.ts";
 import { createLogger } from "./logger.ts";
 import type { ProgramSettings } from "./programs.ts";
+import { rebuildSweep } from "./rebuild-room.ts";
 import { VERSION } from "./version.ts";
 
 export async function runCloud(settings: ProgramSettings["cloud"]): Promise<void> {
@@ -32,7 +33,7 @@ export async function runCloud(settings: ProgramSettings["cloud"]): Promise<void
       reply.type(registry.contentType).send(await registry.metrics()),
     );
   });
-  const stop = await startParts([log, cloud, http]);
+  const stop = await startParts([rebuildSweep(settings), log, cloud, http]);
   console.log(`Tidegate ${VERSION} · processors
 
   Kafka    ${brokers.join(", ")}

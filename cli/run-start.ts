@@ -18,6 +18,9 @@ import { STOPPED, startParts, untilSignal } from "./lifetime.ts";
 import { logRoutes } from "./log-routes.ts";
 import { createLogger } from "./logger.ts";
 import type { ProgramSettings } from "./programs.ts";
+import { writeRebuildKey } from "./rebuild-key.ts";
+import { rebuildRoom, rebuildSweep } from "./rebuild-room.ts";
+import { rebuildRoutes } from "./rebuild-routes.ts";
 import { runFilePart } from "./run-file.ts";
 import { VERSION } from "./version.ts";
 
@@ -59,6 +62,13 @@ export async function startAll(settings: StartSettings): Promise<Started> {
   const http = new HttpServer(settings.http, async (app) => {
     await app.register(gatewayRoutes, { gateway, registry });
     await app.register(logRoutes, { log, namespace });
+    await app.register(rebuildRoutes, {
+      log,
+      namespace,
+      settings,
+      key: writeRebuildKey(dataDir),
+      ...rebuildRoom(settings),
+    });
     await app.register(dashboardRoutes, {
       ...dashboardOptionsOf(settings.dashboard),
       readModel,
@@ -69,7 +79,7 @@ export async function startAll(settings: StartSettings): Promise<Started> {
   });
   const runFile = runFilePart(dataDir, () => ({ pid: process.pid, http: http.url }), logger);
   // The gateway first: the processors ask for the log's topics, and a device waits for nothing behind the buffer.
-  const stop = await startParts([log, gateway, cloud, http, runFile]);
+  const stop = await startParts([rebuildSweep(settings), log, gateway, cloud, http, runFile]);
   return { gateway, cloud, url: http.url, logger, stop };
 }
 

@@ -176,9 +176,9 @@ test("an alert whose rule is gone is resolved with the gateway's next heartbeat"
     const told = outputs[0]?.event as Alert | undefined;
     expect(told?.state).toBe(left);
     expect(told?.message).toBe(left && "freezer-1: the rule warm no longer looks at temperature");
-    expect([...state].some(([key, value]) => key.startsWith("active/") && value === undefined)).toBe(
-      left !== undefined,
-    );
+    expect(
+      [...state].some(([key, value]) => key.startsWith("active/") && value === undefined),
+    ).toBe(left !== undefined);
   }
 });
 

@@ -49,7 +49,7 @@ export interface RollupOptions {
 }
 
 /** Which packs a series has, by number. */
-type Packs = Readonly<Record<Resolution, Intervals>> & {
+export type Packs = Readonly<Record<Resolution, Intervals>> & {
   /** Event time to which the series leapt last: a clock's mistake, maybe. */
   readonly leapt?: number;
 };
@@ -67,7 +67,7 @@ const SPARE_PACKS = 48;
 const MAX_PRUNED_PACKS = 24;
 
 const HOUR_MS = RESOLUTION_MS["1h"];
-const NO_PACKS: Packs = { "1m": [], "1h": [] };
+export const NO_PACKS: Packs = { "1m": [], "1h": [] };
 const NOTHING: StepResult = { state: [], outputs: [] };
 const NAME = "rollups";
 
@@ -347,8 +347,7 @@ class Change implements StepResult {
   ): Intervals {
     const packMs = PACK_MS[resolution];
     const keptHours = this.#options.keepHours[resolution];
-    const keptFrom = newest - (keptHours - 1) * HOUR_MS;
-    const firstKept = Math.floor((Math.floor(keptFrom / HOUR_MS) * HOUR_MS) / packMs);
+    const firstKept = firstKeptPack(resolution, newest, keptHours);
     const gone: (readonly [number, number])[] = [];
     const unconfirmed = leapt !== undefined && newest - leapt < LEAP_CONFIRMED_MS;
     const spared = Math.ceil((keptHours * HOUR_MS) / packMs) + SPARE_PACKS;
@@ -365,6 +364,12 @@ class Change implements StepResult {
     }
     return subtract(packs, gone);
   }
+}
+
+/** Number of the oldest pack that has a window which is kept. */
+export function firstKeptPack(resolution: Resolution, newest: number, keepHours: number): number {
+  const keptFrom = newest - (keepHours - 1) * HOUR_MS;
+  return Math.floor((Math.floor(keptFrom / HOUR_MS) * HOUR_MS) / PACK_MS[resolution]);
 }
 
 function grown(open: OpenWindow, value: number): OpenWindow {

@@ -19,6 +19,8 @@ import type {
 export interface DriverOptions {
   /** Inputs in one commit. */
   readonly commitInputs?: number;
+  /** What it begins with; nothing without it. */
+  readonly state?: ReadonlyMap<string, unknown>;
 }
 
 export class TopologyTestDriver {
@@ -38,6 +40,7 @@ export class TopologyTestDriver {
     this.#topology = topology;
     this.#coalesced = new Map(topology.outputs.map((one) => [one.topic, one.coalesce]));
     this.#commitInputs = options.commitInputs ?? 1;
+    for (const [key, value] of options.state ?? []) this.#state.set(key, deepFreeze(value));
   }
 
   readonly #view: StateView = {

@@ -22,6 +22,14 @@ export const TOPOLOGY_NAMES = ["ledger", "rollups", "devices", "alerts"] as cons
 /** Runs where it is turned on. */
 const READINGS = "readings";
 
+/** How far behind a series' newest reading its windows are kept. */
+export function keepHoursOf({ rollups }: Pick<CloudSettings, "rollups">) {
+  return {
+    "1m": rollups.minute_keep_days * DAY_HOURS,
+    "1h": rollups.hour_keep_days * DAY_HOURS,
+  };
+}
+
 export function cloudTopologies(
   namespace: string,
   settings: Pick<CloudSettings, "rollups" | "readings">,
@@ -31,10 +39,7 @@ export function cloudTopologies(
     topicNames(namespace);
   const changelog = (name: (typeof TOPOLOGY_NAMES)[number] | typeof READINGS) =>
     changelogTopic(namespace, name);
-  const keepHours = {
-    "1m": settings.rollups.minute_keep_days * DAY_HOURS,
-    "1h": settings.rollups.hour_keep_days * DAY_HOURS,
-  };
+  const keepHours = keepHoursOf(settings);
   const topologies = [
     ledgerTopology({ events, status, ledger, rejected, changelog: changelog("ledger") }),
     rollupTopology({ events, rollups, rejected, changelog: changelog("rollups"), keepHours }),

@@ -409,7 +409,10 @@ export const rollupSchema = Type.Object(
     min: Type.Number(),
     max: Type.Number(),
     sum: Type.Number(),
-    revision: Type.Integer({ minimum: 1, description: "grows each time the window changes" }),
+    revision: Type.Integer({
+      minimum: 1,
+      description: "grows with each reading of the window; only a rebuild may set it back",
+    }),
   },
   {
     description:

@@ -15,6 +15,7 @@ import { describe } from "vitest";
 import { awayTests } from "./conformance/away.ts";
 import type { ConformanceHarness } from "./conformance/harness.ts";
 import { processorTests } from "./conformance/processors.ts";
+import { rebuildTests } from "./conformance/rebuilds.ts";
 import { recordTests } from "./conformance/records.ts";
 import { restartTests } from "./conformance/restarts.ts";
 import { sinkTests } from "./conformance/sinks.ts";
@@ -30,6 +31,7 @@ export function eventLogConformance(harness: ConformanceHarness): void {
     describe("sinks", () => sinkTests(harness));
     describe("processors", () => processorTests(harness));
     describe("restarts", () => restartTests(harness));
+    describe("rebuilds", () => rebuildTests(harness));
     describe("ticks", () => tickTests(harness));
     if (harness.capabilities.away) describe("the log away", () => awayTests(harness));
   });

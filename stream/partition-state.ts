@@ -17,6 +17,14 @@ export interface StateStore {
   keys(prefix: string): AsyncIterable<readonly string[]>;
 }
 
+export type StateEntry = readonly [key: Buffer, value: Uint8Array];
+
+/** A store that can be walked over as a whole. */
+export interface OrderedState extends StateStore {
+  /** Everything, in the order of the keys' bytes, some at a time. */
+  entries(): AsyncIterable<readonly StateEntry[]>;
+}
+
 /** A changed key as a store takes it; null deletes. */
 export interface EncodedChange {
   readonly key: string;

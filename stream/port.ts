@@ -271,6 +271,87 @@ export interface Tail {
   status(): TailStatus;
 }
 
+/** One partition's state, read by key; values as decoded from CBOR. */
+export interface StateReader {
+  get(key: string): unknown;
+  /** Below a prefix that the plan lists, in key order. */
+  entries(prefix: string): readonly (readonly [key: string, value: unknown])[];
+}
+
+/** The live state of a partition and the one that was made anew beside it, at the same position of the input. */
+export interface RebuildStates {
+  readonly partition: number;
+  readonly live: StateReader;
+  readonly made: StateReader;
+  /** The replay began with the first record that the log ever had. */
+  readonly whole: boolean;
+  /** When the first replayed input was sent, ms since 1970; undefined where there was none. */
+  readonly from: number | undefined;
+  /** When the last one was sent. */
+  readonly until: number | undefined;
+}
+
+/** What is to hold from the switch on. Pure. */
+export interface Exchange {
+  /** What the key has from now on; asked for keys in which the two states differ, and for those that they bring with them. */
+  now(key: string): unknown;
+  /** Whether the key surely keeps what it has, where the made state has nothing: asked before a value is looked at. */
+  stays?(key: string): boolean;
+  /** Other keys that may change where this one differs. */
+  also?(key: string): readonly string[];
+  /** What a changed key puts out; nothing else of the replay is. */
+  show(change: StateChange, commit: CommitView): readonly Output[];
+  /** What an entry below the plan's `outbox` puts out. */
+  publish?(key: string, value: unknown): readonly Output[];
+}
+
+/** A topology's state made anew from history, and how it takes the place of the live one. */
+export interface RebuildPlan {
+  /** Steps over the live topology's one input, into a state of its own that begins empty. What it puts out goes nowhere. */
+  readonly replay: Topology;
+  /** Prefixes that `entries` is asked for: few keys, they are kept in memory. */
+  readonly listed: readonly string[];
+  /** Keys of the replay's state that are no state, but what it has to say at the switch. */
+  readonly outbox?: string;
+  exchange(states: RebuildStates): Exchange;
+}
+
+export interface RebuildProgress {
+  readonly phase: "replay" | "switch";
+  /** Inputs replayed, and about how many there are. */
+  readonly records: number;
+  readonly total: number;
+  readonly partitions: number;
+  /** Of them switched. */
+  readonly switched: number;
+}
+
+export interface RebuildOptions {
+  /** Replay what was sent from then on, ms since 1970; everything that is kept without it. */
+  readonly from?: number;
+  /** Switch nothing. */
+  readonly dryRun: boolean;
+  /** For the states beside the live ones, of this alone; removed at the end, and first what a crash left there. */
+  readonly directory: string;
+  /** The rebuild ends with an error before less than this is free on that disk, bytes. */
+  readonly minFreeBytes: number;
+  readonly signal: AbortSignal;
+  onProgress(progress: RebuildProgress): void;
+}
+
+export interface PartitionRebuild {
+  readonly partition: number;
+  readonly records: number;
+  /** The first input replayed; undefined where there was none. */
+  readonly first?: { readonly offset: number; readonly timestamp: number };
+  /** Keys of the state that changed. */
+  readonly changed: number;
+  /** Records put out, by topic. */
+  readonly outputs: Readonly<Record<string, number>>;
+  /** How long nobody processed the partition, ms. */
+  readonly heldMs: number;
+}
+
 export interface EventLog {
   readonly kind: "kafka" | "embedded";
   /** Opens the store; a Kafka that is away is no error here. @throws EventLogError `in_use`, `storage` */
@@ -291,6 +372,18 @@ export interface EventLog {
    * @throws EventLogError `unknown_topic`, `unreachable`
    */
   behind(topology: Pick<Topology, "name" | "inputs" | "changelog">): Promise<number>;
+  /**
+   * Makes the state of a topology anew from its input, beside the live one, and switches over, partition by partition: in one
+   * commit outputs and state become what the plan's exchange says, at the position of the live one. Whoever processes the
+   * topology goes on until the switch of a partition, waits for it, and goes on from there. A partition is switched as a whole
+   * or not at all, also where the rebuild or the log dies in the middle of it. Topologies with one input only.
+   * @throws EventLogError `invalid`, `unknown_topic`, `in_use` where another rebuild has the directory or a partition, `storage`
+   */
+  rebuild(
+    topology: Topology,
+    plan: RebuildPlan,
+    options: RebuildOptions,
+  ): Promise<readonly PartitionRebuild[]>;
   tail(topics: readonly string[], options: TailOptions): Tail;
   /** Records from `from` (default the start) up to the end as it is now, partition by partition. */
   read(topic: string, from?: ReadonlyMap<number, number>): AsyncIterable<StoredRecord>;

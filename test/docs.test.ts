@@ -73,6 +73,7 @@ test.each([
   "docs/buffer.md",
   "docs/identity.md",
   "docs/kafka.md",
+  "docs/rebuild.md",
   "docs/configuration.md",
 ])("%s links to files that exist, and names files that exist", (file) => {
   const text = read(file);

@@ -46,7 +46,7 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   "classic-level": [
     "gateway/buffer/level-store.ts",
     "stream/embedded/",
-    "stream/kafka/local-state.ts",
+    "stream/local-state.ts",
     "cloud/read-model/",
   ],
   kafkajs: ["stream/kafka/"],

@@ -7,6 +7,7 @@ import type {
   FrozenBatch,
   LogRecord,
   PartitionRange,
+  PartitionRebuild,
   Processor,
   Sink,
   SinkSource,
@@ -69,6 +70,9 @@ export class RemoteLog implements EventLog {
     throw new Error("a gateway does not process");
   }
   behind(): Promise<number> {
+    throw new Error("a gateway does not process");
+  }
+  rebuild(): Promise<readonly PartitionRebuild[]> {
     throw new Error("a gateway does not process");
   }
   tail(): Tail {

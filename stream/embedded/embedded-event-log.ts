@@ -13,7 +13,10 @@ import type {
   EventLog,
   LogRecord,
   PartitionRange,
+  PartitionRebuild,
   Processor,
+  RebuildOptions,
+  RebuildPlan,
   Sink,
   SinkSource,
   StoredRecord,
@@ -28,6 +31,7 @@ import { openDatabase, openLevel } from "./database.ts";
 import { InputLane } from "./input-lane.ts";
 import { type EmbeddedEventLogOptions, type EmbeddedSettings, settingsOf } from "./options.ts";
 import { EmbeddedProcessor } from "./processor.ts";
+import { rebuildEmbedded } from "./rebuild.ts";
 import { Retention, type SweepResult } from "./retention.ts";
 import type { Running } from "./running.ts";
 import { EmbeddedSink } from "./sink.ts";
@@ -67,6 +71,7 @@ export class EmbeddedEventLog implements EventLog {
       this.#children.delete(one);
     },
   };
+  readonly #rebuilding = new Set<Promise<unknown>>();
   #sweeping: Promise<void> = Promise.resolve();
   #stopping: AbortController | undefined;
 
@@ -95,6 +100,7 @@ export class EmbeddedEventLog implements EventLog {
     if (!this.#stopping) return;
     this.#stopping.abort();
     this.#store.prepareStop();
+    await Promise.allSettled(this.#rebuilding);
     await Promise.all([...this.#children].map((one) => one.stop()));
     await this.#sweeping;
     await this.#store.stop();
@@ -151,6 +157,30 @@ export class EmbeddedEventLog implements EventLog {
       }
     }
     return behind;
+  }
+
+  async rebuild(
+    topology: Topology,
+    plan: RebuildPlan,
+    options: RebuildOptions,
+  ): Promise<readonly PartitionRebuild[]> {
+    const stopping = this.#stopping;
+    if (!stopping) throw new EventLogError("closed", "the event log is not running");
+    const signal = AbortSignal.any([stopping.signal, options.signal]);
+    const running = rebuildEmbedded(this.#store, topology, plan, { ...options, signal });
+    this.#rebuilding.add(running);
+    try {
+      return await running;
+    } catch (error) {
+      if (stopping.signal.aborted) {
+        throw new EventLogError("closed", "the event log stopped in the middle of the rebuild", {
+          cause: error,
+        });
+      }
+      throw error;
+    } finally {
+      this.#rebuilding.delete(running);
+    }
   }
 
   tail(topics: readonly string[], options: TailOptions): Tail {

@@ -12,6 +12,8 @@
  *   `j` topic u32, record key                    last journal event that a sink appended: CBOR [source, epoch, sequence]
  *   `o` length u16, topology, topic, partition   next offset that the topology reads, u64
  *   `s` length u16, topology, partition u32, key state of a topology: CBOR
+ *   `x` length u16, topology, partition, u32     part of a switch that is not carried out yet: CBOR
+ *   `y` length u16, topology, partition u32      a switch that is decided
  *
  * Every value begins with a CRC-32 over key and payload (seal.ts, block.ts): LevelDB gives back damaged values
  * without an error more often than not.
@@ -126,6 +128,20 @@ export function positionKey(topology: string, topic: number, partition: number):
 /** Begins the keys of one partition's state; the state key's UTF-8 follows. */
 export function statePrefix(topology: string, partition: number): Buffer {
   const { key, at } = topologyKey("s", topology, 4);
+  key.writeUInt32BE(partition, at);
+  return key;
+}
+
+/** @param part without it what begins all of them */
+export function stagedKey(topology: string, partition: number, part?: number): Buffer {
+  const { key, at } = topologyKey("x", topology, part === undefined ? 4 : 8);
+  key.writeUInt32BE(partition, at);
+  if (part !== undefined) key.writeUInt32BE(part, at + 4);
+  return key;
+}
+
+export function switchKey(topology: string, partition: number): Buffer {
+  const { key, at } = topologyKey("y", topology, 4);
   key.writeUInt32BE(partition, at);
   return key;
 }

@@ -16,6 +16,7 @@ import type { Level } from "./database.ts";
 import { InputLane } from "./input-lane.ts";
 import { LevelState, sealed } from "./state.ts";
 import type { Store } from "./store.ts";
+import { StateSwitch } from "./switch.ts";
 
 /** What the partitions of one processor share. */
 export interface TaskContext {
@@ -61,6 +62,21 @@ export class PartitionTask {
 
   /** Until aborted. @throws StepError */
   async run(signal: AbortSignal): Promise<void> {
+    const { store, topology } = this.#context;
+    while (!signal.aborted) {
+      const turn = await store.turns.take(topology.name, this.#partition, false);
+      try {
+        await this.#run(AbortSignal.any([signal, turn.wanted]));
+      } catch (error) {
+        // What is cut short when a rebuild wants the partition is begun again from what is on disk.
+        if (error instanceof StepError || signal.aborted || !turn.wanted.aborted) throw error;
+      } finally {
+        turn.end();
+      }
+    }
+  }
+
+  async #run(signal: AbortSignal): Promise<void> {
     const { store, onWaiting } = this.#context;
     let loaded = false;
     let attempt = 0;
@@ -89,7 +105,8 @@ export class PartitionTask {
   }
 
   async #load(): Promise<void> {
-    const { store } = this.#context;
+    const { store, topology } = this.#context;
+    await new StateSwitch(store, topology, this.#partition).settle();
     for (const lane of this.lanes) await lane.load(store);
     await store.read(async (level) => {
       this.#state.use(this.#stored(level));
@@ -228,7 +245,11 @@ export class PartitionTask {
   async #commit(): Promise<void> {
     const { store } = this.#context;
     const begun = store.settings.timers.now();
-    const { puts, deletes } = sealed(this.#context.topology.name, this.#partition, this.#state);
+    const { puts, deletes } = sealed(
+      this.#context.topology.name,
+      this.#partition,
+      this.#state.encoded(),
+    );
     const moved = this.lanes.filter((lane) => lane.moved);
     await store.commit({
       appends: this.#batch.appends(),

@@ -29,6 +29,7 @@ import { type Change, MAX_GROUP_BYTES, type Prepared, prepare, writeGroup } from
 import { FORMAT, type Level, storageError } from "./database.ts";
 import { blockKey, blockOffset, FORMAT_KEY, readU64, u64 } from "./keys.ts";
 import type { EmbeddedSettings } from "./options.ts";
+import { Turns } from "./turns.ts";
 
 /** What a reader takes at once at most, bytes: a block or many small ones, and no burden for a small machine. */
 const MAX_READ_BYTES = 256 * 1024;
@@ -49,6 +50,7 @@ export class Store {
   readonly directory: string;
   readonly settings: EmbeddedSettings;
   readonly bell: Bell;
+  readonly turns = new Turns();
   readonly #openDatabase: () => Promise<Level>;
   #catalog = new Catalog();
   #level: Level | undefined;

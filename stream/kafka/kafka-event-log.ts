@@ -6,13 +6,17 @@
  *  - readers see what is committed, in the order of the partition, from any position (partition-reader.ts).
  */
 
+import { type LocalStates, MemoryStates, StoredStates } from "../local-state.ts";
 import { partitionOf } from "../partitioner.ts";
 import {
   type EventLog,
   EventLogError,
   type LogRecord,
   type PartitionRange,
+  type PartitionRebuild,
   type Processor,
+  type RebuildOptions,
+  type RebuildPlan,
   type Sink,
   type SinkOptions,
   type SinkSource,
@@ -27,12 +31,12 @@ import { recordsBehind } from "./behind.ts";
 import { createTopics } from "./create-topics.ts";
 import { type Fault, faultOf } from "./faults.ts";
 import { IdempotentProducer, sendInParts } from "./idempotent-producer.ts";
-import { KafkaProcessor } from "./kafka-processor.ts";
+import { groupIdOf, KafkaProcessor } from "./kafka-processor.ts";
 import { KafkaSink } from "./kafka-sink.ts";
 import { KafkaTail } from "./kafka-tail.ts";
-import { type LocalStates, MemoryStates, StoredStates } from "./local-state.ts";
 import { type KafkaLogOptions, type KafkaSettings, settle } from "./options.ts";
 import { latestByKey, readToEnd } from "./read.ts";
+import { rebuildOnKafka } from "./rebuild.ts";
 import { closedError, Outage, Patience, withDeadline } from "./retry.ts";
 import { KafkaSession } from "./session.ts";
 
@@ -150,6 +154,17 @@ export class KafkaEventLog implements EventLog {
     return await withDeadline(this.#settings, doing, abort.signal, () =>
       session.use(topology.inputs, (connection) => recordsBehind(connection, topology)),
     );
+  }
+
+  async rebuild(
+    topology: Topology,
+    plan: RebuildPlan,
+    options: RebuildOptions,
+  ): Promise<readonly PartitionRebuild[]> {
+    const { abort } = this.#opened(`rebuild ${topology.name}`);
+    const signal = AbortSignal.any([abort.signal, options.signal]);
+    const groupId = groupIdOf(topology);
+    return await rebuildOnKafka(this.#settings, groupId, topology, plan, { ...options, signal });
   }
 
   tail(topics: readonly string[], options: TailOptions): Tail {

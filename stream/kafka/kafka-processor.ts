@@ -7,6 +7,7 @@
  */
 import { eventHeaders } from "../../events/cloudevents.ts";
 import { encodeEvent } from "../../events/codec.ts";
+import type { LocalStates } from "../local-state.ts";
 import type {
   PartitionRange,
   Processor,
@@ -16,7 +17,6 @@ import type {
 } from "../port.ts";
 import { GroupMember } from "./group-member.ts";
 import { IdempotentProducer } from "./idempotent-producer.ts";
-import type { LocalStates } from "./local-state.ts";
 import type { KafkaSettings } from "./options.ts";
 import { PartitionReader } from "./partition-reader.ts";
 import { PartitionTask, type TaskContext } from "./partition-task.ts";

@@ -72,7 +72,7 @@ export interface Broker {
   }): Promise<{
     responses: readonly {
       topic: string;
-      partitions: readonly { partition: number; offset: string }[];
+      partitions: readonly { partition: number; offset: string; metadata: string | null }[];
     }[];
   }>;
   joinGroup(request: {
@@ -131,7 +131,9 @@ export interface Cluster {
     topics: readonly {
       topic: string;
       partitions: readonly { partition: number }[];
-      fromBeginning: boolean;
+      fromBeginning?: boolean;
+      /** In its place: the first offset that was sent at or after it, -1 where none was. */
+      fromTimestamp?: number;
     }[],
   ): Promise<
     readonly { topic: string; partitions: readonly { partition: number; offset: string }[] }[]

@@ -7,30 +7,27 @@
  * position come from the same topic, so they can never be of two different moments. The group's offsets are committed
  * in the same transaction, for Kafka's own tools and for a group whose changelog has no position yet.
  *
- * A copy of the state is kept on this machine (local-state.ts), so that only the tail of the changelog has to be read.
+ * A copy of the state is kept on this machine (../local-state.ts), so that only the tail of the changelog has to be read.
  */
 import { setImmediate as turn } from "node:timers/promises";
-import { decodeCbor, encodeCbor } from "../../events/codec.ts";
+import { encodeCbor } from "../../events/codec.ts";
+import type { LocalState, LocalStates, StateWrite } from "../local-state.ts";
 import { PartitionState } from "../partition-state.ts";
 import type { Topology } from "../port.ts";
 import { Bell } from "./bell.ts";
+import { Changelog, POSITION_KEY } from "./changelog.ts";
 import { type CommitPart, CommitRecords } from "./commit-records.ts";
-import { faultOf, StaleLeaderFault } from "./faults.ts";
+import { faultOf } from "./faults.ts";
+import { type GroupOffsets, groupOffsets, HoldWatch } from "./group-offsets.ts";
 import { type Lane, Lanes } from "./lanes.ts";
-import type { Checkpoint, LocalState, LocalStates, StateWrite } from "./local-state.ts";
 import type { KafkaSettings } from "./options.ts";
 import type { PartitionFetch } from "./partition-reader.ts";
-import { readToEnd } from "./read.ts";
 import type { FetchEntry } from "./requests.ts";
 import { closedError, Outage } from "./retry.ts";
 import type { KafkaSession } from "./session.ts";
 import { StepError, Steps } from "./steps.core.ts";
 import { PartitionTransactions } from "./transactions.ts";
 
-/** A key of the changelog that no state can have: where the positions of the inputs stand. */
-const POSITION_KEY = "\u0000position";
-/** Another, under which nothing ever stands: what is written when a partition is taken over. */
-const END_KEY = "\u0000end";
 /** Stepped over at once, before the event loop gets to fetches and heartbeats: a few ms. */
 const SLICE_RECORDS = 500;
 /** Changes made into records at once, likewise. */
@@ -39,6 +36,8 @@ const SLICE_CHANGES = 500;
 const TICK_PATIENCE_MS = 5000;
 /** How often a partition that was taken from us asks whether it is ours again, ms. */
 const MEMBERSHIP_POLL_MS = 500;
+/** How often one that a rebuild holds asks whether it is free, ms. */
+const HOLD_POLL_MS = 100;
 
 export interface TaskContext {
   readonly settings: KafkaSettings;
@@ -62,7 +61,9 @@ export class PartitionTask {
   readonly #context: TaskContext;
   readonly #state: PartitionState;
   readonly #copy: LocalState;
+  readonly #changelog: Changelog;
   readonly #transactions: PartitionTransactions;
+  readonly #holdWatch: HoldWatch;
   readonly #bell = new Bell();
   readonly #abort = new AbortController();
   readonly #outage: Outage;
@@ -86,6 +87,8 @@ export class PartitionTask {
     const id = `${groupId}-${partition}`;
     this.#transactions = new PartitionTransactions(settings, session, id, topics);
     this.#copy = context.states.of(topology.changelog, partition);
+    this.#changelog = new Changelog(context, partition, this.#copy);
+    this.#holdWatch = new HoldWatch(settings.moment);
     this.#state = new PartitionState(topology.listed ?? [], settings.limits.stateCacheEntries);
     this.#state.use(this.#copy);
     this.#outage = new Outage(settings, `topology ${topology.name}, partition ${partition},`);
@@ -163,7 +166,14 @@ export class PartitionTask {
           if (this.#fenced) await this.#bell.wait(MEMBERSHIP_POLL_MS, signal);
           continue;
         }
-        if (!this.#ready) await this.#prepare(signal);
+        if (!this.#ready) {
+          const heldMs = this.#holdWatch.leftMs((await this.#committed()).hold);
+          if (heldMs > 0) {
+            await this.#bell.wait(Math.min(heldMs, HOLD_POLL_MS), signal);
+            continue;
+          }
+          await this.#prepare(signal);
+        }
         await this.#processOnce(signal);
       } catch (error) {
         this.#ready = false;
@@ -200,16 +210,16 @@ export class PartitionTask {
   async #prepare(signal: AbortSignal): Promise<void> {
     const { topology, session } = this.#context;
     await this.#transactions.fence(signal);
-    const end = await this.#markEnd(signal);
+    const end = await this.#changelog.markEnd(this.#transactions, signal);
     const { inputs } = topology;
-    const positions = await this.#restore(end, signal);
+    const positions = await this.#changelog.restore(end, signal);
     await this.#state.load();
     if (signal.aborted) throw closedError("restore");
     const known = this.#lanes.positions();
     const ranges = await session.use(inputs, async (connection) =>
       (await Promise.all(inputs.map((topic) => connection.ranges(topic)))).flat(),
     );
-    const offsets = positions || known.size > 0 ? new Map() : await this.#groupOffsets();
+    const offsets = positions || known.size > 0 ? new Map() : (await this.#committed()).offsets;
     this.#lanes.clear();
     for (const topic of inputs) {
       const range = ranges.find((r) => r.topic === topic && r.partition === this.partition);
@@ -221,99 +231,9 @@ export class PartitionTask {
     this.#context.changed();
   }
 
-  /**
-   * Commits a record that says nothing. A broker that has lost the others may still be asked for the changelog, and gives the
-   * state of before; but it cannot commit, so whoever has this record has all that was committed before it.
-   * @returns its offset
-   */
-  async #markEnd(signal: AbortSignal): Promise<number> {
-    const { topology, groupId } = this.#context;
-    const { partition } = this;
-    const records = new CommitRecords(topology.name, new Map(), Number.POSITIVE_INFINITY);
-    records.plain(topology.changelog, partition, END_KEY, null);
-    await this.#transactions.commit({ parts: records.parts(), groupId, offsets: [] }, signal);
-    const offset = this.#transactions.lastOffsetOf(topology.changelog, partition);
-    // The answer was lost, and the broker knows the record without its place: it is written once more.
-    if (offset === undefined) throw new StaleLeaderFault(topology.changelog, partition);
-    return offset;
-  }
-
-  /** Brings the copy to the end of the changelog. @param end of what must be in it. @returns where the inputs are, undefined where nothing says so */
-  async #restore(
-    end: number,
-    signal: AbortSignal,
-  ): Promise<Readonly<Record<string, number>> | undefined> {
-    const { settings, topology } = this.#context;
-    const { limits, now, logger } = settings;
-    const found = await this.#copy.checkpoint();
-    const fresh = found && Math.abs(now() - found.at) < limits.stateCopyMs;
-    let checkpoint = fresh ? await this.#apply(found, end, signal) : undefined;
-    if (!checkpoint) {
-      if (found) {
-        const why = fresh ? "the changelog is not the one it was made of" : "it is too old";
-        const of = { topology: topology.name, partition: this.partition, why };
-        logger.info(of, "the copy of the state is made again from the changelog");
-      }
-      await this.#copy.clear();
-      checkpoint = await this.#apply(undefined, end, signal);
-    }
-    return checkpoint && (decodeCbor(checkpoint.positions) as Record<string, number>);
-  }
-
-  /**
-   * Writes what the changelog has from the checkpoint on into the copy.
-   * @returns the checkpoint of its end; undefined where the checkpoint is not of this changelog, or nothing is in it
-   */
-  async #apply(
-    from: Checkpoint | undefined,
-    end: number,
-    signal: AbortSignal,
-  ): Promise<Checkpoint | undefined> {
-    const { settings, topology } = this.#context;
-    const begin = new Map(from ? [[this.partition, from.offset]] : []);
-    let known = from === undefined;
-    let checkpoint: Checkpoint | undefined;
-    const { changelog } = topology;
-    const only = { partition: this.partition, knownOffset: end };
-    for await (const part of readToEnd(settings, changelog, begin, signal, only)) {
-      const changes: (readonly [key: string, value: Uint8Array | null])[] = [];
-      const records = part.records.filter(({ key }) => key !== END_KEY);
-      for (const { key, value, offset } of records) {
-        if (!known && from) {
-          const same = key === POSITION_KEY && value && offset === from.offset;
-          if (!same || Buffer.compare(value, from.positions) !== 0) return undefined;
-          known = true;
-        }
-        if (key === POSITION_KEY && value) {
-          checkpoint = { offset, positions: value, at: settings.now() };
-        } else if (key !== null) changes.push([key, value]);
-      }
-      const copy = this.#copy.begin();
-      for (const [key, value] of changes) copy.set(key, value);
-      await copy.write();
-      this.#context.restored(records.length);
-    }
-    if (!checkpoint) return undefined;
-    await this.#copy.begin().write(checkpoint);
-    return checkpoint;
-  }
-
-  async #groupOffsets(): Promise<Map<string, number>> {
+  async #committed(): Promise<GroupOffsets> {
     const { session, groupId, topology } = this.#context;
-    return await session.use(topology.inputs, async (connection) => {
-      const coordinator = await connection.coordinator("group", groupId);
-      const { responses } = await coordinator.offsetFetch({
-        groupId,
-        topics: topology.inputs.map((topic) => ({
-          topic,
-          partitions: [{ partition: this.partition }],
-        })),
-      });
-      const found = responses.map(
-        ({ topic, partitions }) => [topic, Number(partitions[0]?.offset ?? -1)] as const,
-      );
-      return new Map(found.filter(([, offset]) => offset >= 0));
-    });
+    return await groupOffsets(session, groupId, topology.inputs, this.partition);
   }
 
   async #processOnce(signal: AbortSignal): Promise<void> {

@@ -155,6 +155,23 @@ export class Connection {
     return await broker.connectionPool.send(request);
   }
 
+  /** By partition the first offset that was sent at or after the time, ms since 1970; the end where none was. */
+  async offsetsAt(topic: string, time: number): Promise<ReadonlyMap<number, number>> {
+    const count = this.partitionCount(topic);
+    const partitions = Array.from({ length: count }, (_, partition) => ({ partition }));
+    const [[found], ranges] = await Promise.all([
+      this.#cluster.fetchTopicsOffset([{ topic, partitions, fromTimestamp: time }]),
+      this.ranges(topic),
+    ]);
+    const at = new Map(found?.partitions.map((one) => [one.partition, Number(one.offset)]));
+    return new Map(
+      ranges.map(({ partition, end }) => {
+        const offset = at.get(partition) ?? -1;
+        return [partition, offset < 0 ? end : offset];
+      }),
+    );
+  }
+
   /**
    * First kept and next free offset of each partition, in order. Records of open transactions are counted in: a reader
    * that gets there has seen all that was written before the call, also what is being committed just now.

@@ -25,10 +25,18 @@ import type { Connection, KafkaSession } from "./session.ts";
 const MARKS_PAUSE_MS = 3;
 const LONGEST_MARKS_PAUSE_MS = 50;
 
+export interface CommitOffset {
+  readonly topic: string;
+  readonly partition: number;
+  readonly offset: number;
+  /** A word for whoever asks for the offset; none without it. */
+  readonly metadata?: string;
+}
+
 export interface Commit {
   readonly parts: readonly CommitPart[];
   readonly groupId: string;
-  readonly offsets: readonly { topic: string; partition: number; offset: number }[];
+  readonly offsets: readonly CommitOffset[];
 }
 
 interface Identity {
@@ -45,6 +53,8 @@ export class PartitionTransactions {
   readonly #sequences = new Map<string, number>();
   readonly #offsets = new Map<string, number>();
   #identity: Identity | undefined;
+  /** A transaction is open between two calls. */
+  #sent = false;
 
   /** @param topics all that will be written to */
   constructor(
@@ -60,10 +70,13 @@ export class PartitionTransactions {
   }
 
   /** From when this resolves on, nobody else's commit goes through, and what was open before is committed or aborted. */
-  async fence(signal: AbortSignal): Promise<void> {
+  async fence(
+    signal: AbortSignal,
+    transactionTimeoutMs = this.#settings.limits.transactionTimeoutMs,
+  ): Promise<void> {
     this.#sequences.clear();
     this.#identity = undefined;
-    const { transactionTimeoutMs } = this.#settings.limits;
+    this.#sent = false;
     const transactionalId = this.#transactionalId;
     await this.#trying(signal, async (connection) => {
       const coordinator = await connection.coordinator("transaction", transactionalId);
@@ -94,10 +107,35 @@ export class PartitionTransactions {
       await coordinating((coordinator) =>
         coordinator.endTxn({ ...identity, transactionResult: true }),
       );
+      this.#sent = false;
     } catch (error) {
       this.#identity = undefined;
       throw error;
     }
+  }
+
+  /** A part of what finish() commits: for what is more than memory should hold. @throws as commit() does */
+  async send(parts: readonly CommitPart[], signal: AbortSignal): Promise<void> {
+    const identity = this.#identity;
+    assert(identity, "fence() comes before send()");
+    this.#sent = true;
+    await this.#trying(signal, async (connection) => {
+      const coordinator = await connection.coordinator("transaction", identity.transactionalId);
+      await coordinator.addPartitionsToTxn({ ...identity, topics: partitionsOf(parts) });
+    });
+    await this.#produce(identity, parts, signal);
+  }
+
+  /** Gives up what was sent and not committed. @returns false where commits need another fence() first */
+  async abandon(signal: AbortSignal): Promise<boolean> {
+    const identity = this.#identity;
+    if (!identity || !this.#sent) return identity !== undefined;
+    this.#sent = false;
+    await this.#trying(signal, async (connection) => {
+      const coordinator = await connection.coordinator("transaction", identity.transactionalId);
+      await coordinator.endTxn({ ...identity, transactionResult: false });
+    });
+    return true;
   }
 
   /** Where the last record that was written to this partition stands; undefined where that is not known. */
@@ -121,10 +159,10 @@ export class PartitionTransactions {
         groupId,
         topics: byTopic.map(([topic, of]) => ({
           topic,
-          partitions: of.map(({ partition, offset }) => ({
+          partitions: of.map(({ partition, offset, metadata = null }) => ({
             partition,
             offset: String(offset),
-            metadata: null,
+            metadata,
           })),
         })),
       });

@@ -2,7 +2,7 @@ import { mkdtemp, open, readdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { decodeCbor, encodeCbor } from "../../events/codec.ts";
+import { decodeCbor, encodeCbor } from "../events/codec.ts";
 import { type Checkpoint, type LocalState, MemoryStates, StoredStates } from "./local-state.ts";
 
 const CHANGELOG = "test.count-changelog.v1";

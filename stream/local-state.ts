@@ -12,10 +12,10 @@
  */
 import { mkdir, readdir, rm } from "node:fs/promises";
 import { ClassicLevel } from "classic-level";
-import { decodeCbor, encodeCbor } from "../../events/codec.ts";
-import type { StateStore } from "../partition-state.ts";
-import { EventLogError } from "../port.ts";
-import { seal, unseal } from "../seal.ts";
+import { decodeCbor, encodeCbor } from "../events/codec.ts";
+import type { EncodedChange, OrderedState, StateEntry } from "./partition-state.ts";
+import { EventLogError } from "./port.ts";
+import { seal, unseal } from "./seal.ts";
 
 /** How far the copy goes. */
 export interface Checkpoint {
@@ -28,7 +28,7 @@ export interface Checkpoint {
 }
 
 /** The copy of one partition of one topology. */
-export interface LocalState extends StateStore {
+export interface LocalState extends OrderedState {
   checkpoint(): Promise<Checkpoint | undefined>;
   /** Changes that are gathered until they may be written. */
   begin(): StateWrite;
@@ -42,6 +42,16 @@ export interface StateWrite {
   /** All at once. Without a checkpoint the one before stays, which what is written must not contradict. */
   write(checkpoint?: Checkpoint): Promise<void>;
   discard(): Promise<void>;
+}
+
+/** Some changes by themselves. */
+export async function writeChanges(
+  state: LocalState,
+  changes: readonly EncodedChange[],
+): Promise<void> {
+  const write = state.begin();
+  for (const { key, value } of changes) write.set(key, value);
+  await write.write();
 }
 
 export interface LocalStates {
@@ -79,6 +89,11 @@ class MemoryState implements LocalState {
     yield [...this.#values.keys()].filter((key) => key.startsWith(prefix));
   }
 
+  async *entries(): AsyncGenerator<readonly StateEntry[]> {
+    const all = [...this.#values].map(([key, value]) => [Buffer.from(key), value] as const);
+    yield all.sort(([a], [b]) => Buffer.compare(a, b));
+  }
+
   async checkpoint(): Promise<Checkpoint | undefined> {
     return this.#checkpoint;
   }
@@ -112,6 +127,8 @@ const WRITE_BUFFER_BYTES = 16 * 1024 ** 2;
 const CACHE_BYTES = 16 * 1024 ** 2;
 /** Keys read at once while listing. */
 const KEYS_PER_READ = 1000;
+/** Entries read at once while walking over all: a pack of windows is some KB. */
+const ENTRIES_PER_READ = 200;
 
 /** Copies on disk, of all topologies of a program in one LevelDB. */
 export class StoredStates implements LocalStates {
@@ -178,6 +195,7 @@ export class StoredStates implements LocalStates {
     return {
       get: (key) => read(keyOf(key), `state ${key}`),
       keys: (below) => this.#keys(keyOf(below), prefix.length),
+      entries: () => this.#entries(Buffer.from(prefix), `state of ${changelog}/${partition}`),
       checkpoint: async () => {
         try {
           const value = read(checkpointKey, "the checkpoint");
@@ -241,6 +259,24 @@ export class StoredStates implements LocalStates {
         const some = await iterator.nextv(KEYS_PER_READ);
         if (some.length === 0) return;
         yield some.map((key) => key.toString("utf8", prefixLength));
+      }
+    } finally {
+      await iterator.close();
+    }
+  }
+
+  async *#entries(prefix: Buffer, what: string): AsyncGenerator<readonly StateEntry[]> {
+    const lt = Buffer.concat([prefix, Buffer.alloc(8, 0xff)]);
+    const iterator = this.#opened().iterator({ gte: prefix, lt });
+    try {
+      for (;;) {
+        const some = await iterator.nextv(ENTRIES_PER_READ);
+        if (some.length === 0) return;
+        yield some.map(([key, value]) => {
+          const payload = unseal(key, value);
+          if (!payload) throw new Error(`${what} is damaged on disk`);
+          return [key.subarray(prefix.length), payload] as const;
+        });
       }
     } finally {
       await iterator.close();
