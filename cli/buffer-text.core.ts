@@ -32,9 +32,9 @@ export function checkText(
   const rows: (readonly [string, string])[] = [
     ["Buffer", directory],
     ["Format", format === undefined ? "unreadable" : String(format)],
-    ...epochs.map(({ epoch, highest, waiting }, i): readonly [string, string] => [
+    ...epochs.map(({ epoch, gateway, highest, waiting }, i): readonly [string, string] => [
       i === 0 ? "Epochs" : "",
-      `${epoch}  up to ${count(highest)}, ${waiting ? `${range(waiting)} wait` : "nothing waits"}`,
+      `${epoch}  up to ${count(highest)}, ${waiting ? `${range(waiting)} wait` : "nothing waits"}${gateway === undefined ? "" : `; of ${gateway}`}`,
     ]),
     ["Cursor", cursorText(cursor)],
     ["Mark", markText(mark)],

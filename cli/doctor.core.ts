@@ -18,7 +18,15 @@ export const STATES = [
 ] as const;
 
 /** In the order in which one has to be right for the next to matter. */
-export const AREAS = ["settings", "connection", "clock", "requests", "topics", "rights"] as const;
+export const AREAS = [
+  "settings",
+  "identity",
+  "connection",
+  "clock",
+  "requests",
+  "topics",
+  "rights",
+] as const;
 
 export interface Finding {
   readonly area: (typeof AREAS)[number];

@@ -65,7 +65,17 @@ async function openOriginal(dataDir: string, number: number): Promise<ExaminedBu
 }
 
 /** As `tidegate tail` prints records, without what only the log knows. */
-export function eventJson({ epoch, sequence, type, time, value }: BufferedEvent): object {
+export function eventJson(event: BufferedEvent): object {
+  const { epoch, gateway, sequence, type, time, value } = event;
   const at = Math.abs(time) <= 8.64e15 ? new Date(time).toISOString() : null;
-  return { type, id: eventId(epoch, sequence), epoch, sequence, time: at, ...valueJson(value) };
+  const whose = gateway === undefined ? {} : { gateway };
+  return {
+    type,
+    id: eventId(epoch, sequence),
+    ...whose,
+    epoch,
+    sequence,
+    time: at,
+    ...valueJson(value),
+  };
 }

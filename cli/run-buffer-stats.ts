@@ -1,5 +1,7 @@
 /** The work of `tidegate buffer stats`. */
 import type { GatewayStatus } from "../events/schema.ts";
+import { type Board, currentOf } from "../gateway/boards.core.ts";
+import { readBoards } from "../gateway/boards.ts";
 import type { Examination } from "../gateway/buffer/examine.ts";
 import type { GatewaySettings } from "../gateway/config.ts";
 import { count, range, runningText, table, things } from "./buffer-text.core.ts";
@@ -13,6 +15,7 @@ export async function bufferStats(
   settings: GatewaySettings["buffer"],
   json: boolean,
 ): Promise<void> {
+  const { boards } = await readBoards(dataDir);
   const opened = await openBuffer(dataDir);
   if (opened.kind === "running") {
     const { status, unready } = opened.running;
@@ -29,16 +32,25 @@ export async function bufferStats(
     const { examination } = examined;
     const { capacity_bytes, on_full, free_floor_bytes } = settings;
     const { diskBytes, freeBytes, epochs } = examination;
-    const report = { running: false, ...counts, epochs, diskBytes, freeBytes };
+    const board = boards && currentOf(boards);
+    const whose = board ? { gateway: board.gateway, hardware: board.name } : {};
+    const report = { running: false, ...whose, ...counts, epochs, diskBytes, freeBytes };
     const limits = { capacityBytes: capacity_bytes, policy: on_full, floorBytes: free_floor_bytes };
     process.stdout.write(
       json
         ? `${JSON.stringify({ ...report, ...limits, damaged: examination.start === "salvage" })}\n`
-        : table(rows(counts, examination, settings)),
+        : table([...whoseRows(board), ...rows(counts, examination, settings)]),
     );
   } finally {
     await examined.close();
   }
+}
+
+function whoseRows(board: Board | undefined): Row[] {
+  if (!board) return [];
+  const { gateway, base, name } = board;
+  const copy = gateway === base ? "" : `, on other hardware than ${base}`;
+  return [["Gateway", `${gateway}${copy}; hardware ${name}`]];
 }
 
 function rows(
@@ -70,7 +82,10 @@ function rows(
     ),
     ...list(
       "Epochs",
-      waiting.map(({ epoch, waiting: at }) => `${epoch}  ${at ? range(at) : ""}`),
+      waiting.map(({ epoch, gateway, waiting: at }) => {
+        const whose = gateway === undefined ? "" : `  of ${gateway}`;
+        return `${epoch}  ${at ? range(at) : ""}${whose}`;
+      }),
     ),
     ...(declaredLost > 0
       ? ([["Lost", `${things(declaredLost, "event")} declared lost`]] as const)
@@ -97,6 +112,10 @@ function runningRows(status: GatewayStatus, buffer: NonNullable<GatewayStatus["b
   const hours = status.hours_left;
   return [
     ["Gateway", `${status.gateway}, running`],
+    ["Hardware", status.hardware ?? "nothing tells it from other hardware"],
+    ...(status.copy_of === undefined
+      ? []
+      : [["Copy of", `${status.copy_of}, or moved from its hardware`] as const]),
     ["State", buffer.trouble === undefined ? buffer.state : `${buffer.state}: ${buffer.trouble}`],
     ["Waits", `${things(buffer.waiting, "event")}, ${count(status.buffered_bytes)} bytes`],
     [

@@ -1,4 +1,4 @@
-/** Gathers what `tidegate doctor` judges: the settings' files, this machine's time service, and Kafka itself. */
+/** Gathers what `tidegate doctor` judges: the settings' files, whose gateway this is, this machine's time service, and Kafka itself. */
 import { X509Certificate } from "node:crypto";
 import { statSync } from "node:fs";
 import { timeServiceMark } from "../gateway/clock.ts";
@@ -11,7 +11,10 @@ import { REQUESTS, type RoleName, roleOf } from "./doctor-roles.ts";
 import { CommandError } from "./errors.ts";
 import { kafkaOptions } from "./kafka-log.ts";
 import { createLogger } from "./logger.ts";
+import { lookWhose } from "./look-whose.ts";
 import { loadProgram, type ProgramSettings } from "./programs.ts";
+
+import { identityFindings } from "./whose.core.ts";
 
 type Flags = Parameters<typeof loadProgram>[2];
 
@@ -45,6 +48,9 @@ export async function runDoctor(
   });
   return [
     ...settingFindings(kafka, credentials, now),
+    ...("hardware" in settings
+      ? identityFindings(await lookWhose(settings.data_dir, settings))
+      : []),
     ...("clock" in settings ? [timeService(settings.clock.mark_file)] : []),
     ...findings(seen, {
       role,

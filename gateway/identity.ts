@@ -68,6 +68,12 @@ export async function loadIdentity(
   return identity;
 }
 
+/** Only looks. @returns undefined where there is none, or none that can be understood */
+export async function readIdentity(dataDir: string): Promise<Identity | undefined> {
+  const files = [await look(dataDir, FIRST), await look(dataDir, COPY)] as const;
+  return files[0].identity ?? files[1].identity;
+}
+
 /** Whole or not at all, and on disk before it resolves; the copy first. */
 export async function saveIdentity(dataDir: string, identity: Identity): Promise<void> {
   try {
