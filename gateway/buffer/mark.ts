@@ -11,7 +11,7 @@
 import { constants, write as writeAt } from "node:fs";
 import { type FileHandle, lstat, open, rename } from "node:fs/promises";
 import { crc32 } from "node:zlib";
-import { decodeChapters, encodeChapters } from "./chapters.core.ts";
+import { type Chapters, decodeChapters, encodeChapters } from "./chapters.core.ts";
 import type { Mark, ReadMark } from "./mark.core.ts";
 
 const SLOT_BYTES = 4096;
@@ -24,8 +24,17 @@ interface Slot extends Mark {
   readonly birth: bigint;
 }
 
+/** The newest epochs that fit into a slot: a larger one would go over the other slot, and be the end of both. */
+function fitting(all: Chapters): Chapters {
+  let chapters = all;
+  const room = SLOT_BYTES - CHAPTERS_AT - 4;
+  while (chapters.length > 1 && encodeChapters(chapters).length > room)
+    chapters = chapters.slice(1);
+  return chapters;
+}
+
 function encodeSlot(slot: Slot): Buffer {
-  const chapters = Buffer.from(encodeChapters(slot.chapters));
+  const chapters = Buffer.from(encodeChapters(fitting(slot.chapters)));
   const bytes = Buffer.alloc(CHAPTERS_AT + chapters.length + 4);
   bytes.write(MAGIC, 0, "latin1");
   bytes.writeBigUInt64LE(slot.counter, 8);

@@ -1,5 +1,5 @@
 /** A buffer on other hardware: whose its epochs are, what goes out under which id, and power cuts on the way. */
-import { mkdtempSync } from "node:fs";
+import { existsSync, mkdtempSync } from "node:fs";
 import { cp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -30,7 +30,7 @@ afterEach(async () => {
 async function opened(card: string, owner?: Owner): Promise<LevelBuffer> {
   const buffer = new LevelBuffer({
     directory: join(root, card, "buffer"),
-    createIfMissing: card === "card",
+    createIfMissing: card === "card" && !existsSync(join(root, card)),
     makeEpoch: () => {
       epochs += 1;
       return makeEpoch(Uint8Array.from({ length: 10 }, (_, i) => (epochs >> (5 * i)) & 31));
@@ -161,6 +161,34 @@ describe("[OWNER-1] a copy on other hardware", () => {
     expect(found[1]?.opens).toMatchObject({ reason: "moved", previous: { gateway: "plant-7" } });
     await closed(copy);
     expect((await opened("card", COPY)).stats().accepted).toBe(1);
+  });
+
+  test("that goes from board to board without ever sending has more epochs than a mark can name, and loses nothing", async () => {
+    const epoch = await used();
+    const gateway = `plant-7-${"a".repeat(56)}` as GatewayId;
+    for (let board = 0; board < 60; board += 1) {
+      const name = `board${String(board).padStart(5, "0")}`;
+      await closedAfter(await opened("card", { gateway: gateway, board: name }));
+    }
+    const last = await opened("card");
+    expect(last.stats()).toMatchObject({ accepted: 1, lost: { damage: 0 } });
+    const found = await places(last);
+    expect(found).toHaveLength(2 + 60 + 1);
+    expect(found.slice(0, 2)).toEqual([`plant-7 ${epoch}-3`, `plant-7 ${epoch}-4`]);
+    const { epoch: own } = last.stats();
+    await closed(last);
+    // Whichever of its two places the mark was written to last.
+    for (let accepted = 1; accepted <= 3; accepted += 1) {
+      const again = await opened("card");
+      expect(again.stats()).toMatchObject({ epoch: own, accepted });
+      await again.append([event("e")]);
+      await closed(again);
+    }
+    // And where the store itself is damaged, what the mark cannot name is saved all the same.
+    await rm(join(root, "card", "buffer", "CURRENT"));
+    const saved = await opened("card");
+    expect(saved.stats().lost.damage).toBe(0);
+    expect((await places(saved)).slice(0, found.length)).toEqual(found);
   });
 
   test("a version that knows of no owners does not take it for its own", async () => {

@@ -156,8 +156,11 @@ class Side {
    */
   chaptersWith(tried: Chapters): Chapters | undefined {
     const last = tried.at(-1)?.epoch;
+    // Or one that ends as these do and goes back further: a mark names no more than it has room for.
     const longer = this.#chapters.findLast((list) =>
-      list.some(({ epoch }, i) => epoch === last && i + 1 < list.length),
+      list.some(
+        ({ epoch }, i) => epoch === last && (i + 1 < list.length || list.length > tried.length),
+      ),
     );
     if (longer) return longer;
     const known = (list: Chapters) => tried.some(({ epoch }) => epoch === list.at(-1)?.epoch);
