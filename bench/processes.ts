@@ -12,7 +12,7 @@ import { connect, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
-import { GATEWAY_FLAGS } from "../bin/gateway-flags.mjs";
+import { flagsOf } from "../bin/node-flags.mjs";
 import { missingCommand } from "../test/debian.ts";
 
 /** Ticks of /proc/PID/stat are hundredths of a second on every Linux that Node runs on. */
@@ -42,14 +42,19 @@ export async function startPeerUnder(
 ): Promise<Peer> {
   const [command = "", ...rest] = [
     ...wrapper,
-    ...[process.execPath, ...GATEWAY_FLAGS, join(import.meta.dirname, script), ...args],
+    ...[process.execPath, ...flagsOf("gateway"), join(import.meta.dirname, script), ...args],
   ];
   return await startProgram(name, command, ...rest);
 }
 
-/** A script of this folder on a Node as it comes, which is what runs everything but a gateway. */
-export async function startNode(name: string, script: string, ...args: string[]): Promise<Peer> {
-  return await startProgram(name, process.execPath, join(import.meta.dirname, script), ...args);
+/** The same on a Node as the cloud's. */
+export async function startCloudPeer(
+  name: string,
+  script: string,
+  ...args: string[]
+): Promise<Peer> {
+  const path = join(import.meta.dirname, script);
+  return await startProgram(name, process.execPath, ...flagsOf("cloud"), path, ...args);
 }
 
 /** Any program that prints a number once it is ready. */

@@ -4,7 +4,7 @@ import { createInterface } from "node:readline";
 import { changelogTopic, topicNames } from "../events/topics.ts";
 import { groupIdOf } from "../stream/kafka/kafka-processor.ts";
 import type { PeerProcessorReport } from "./peer-processor.ts";
-import { ask, type Peer, startNode, startProgram, stopPeer } from "./processes.ts";
+import { ask, type Peer, startCloudPeer, startProgram, stopPeer } from "./processes.ts";
 
 /** What a program has done so far. */
 export interface Progress {
@@ -32,7 +32,7 @@ export interface Job {
 export async function startOurs(job: Job): Promise<Running> {
   const { broker, source, namespace, directory } = job;
   const args = [broker, source, namespace, join(directory, namespace)];
-  const peer = await startNode("tidegate", "peer-processor.ts", ...args);
+  const peer = await startCloudPeer("tidegate", "peer-processor.ts", ...args);
   return {
     peer,
     progress: async () => await ask<PeerProcessorReport>(peer, "report"),

@@ -7,7 +7,7 @@ import { setTimeout as pause } from "node:timers/promises";
 import { topicNames } from "../events/topics.ts";
 import type { EventLog } from "../stream/port.ts";
 import type { PeerProcessorReport } from "./peer-processor.ts";
-import { ask, type Peer, startNode, stopPeer } from "./processes.ts";
+import { ask, type Peer, startCloudPeer, stopPeer } from "./processes.ts";
 import { fillJournals, GATEWAYS, PARTITIONS, type Work } from "./processor-journals.ts";
 import { checkResults, readResults } from "./processor-results.ts";
 
@@ -51,7 +51,7 @@ export async function takeover(
     everyMs: EVERY_MS,
   };
   const start = async (name: string) =>
-    await startNode(
+    await startCloudPeer(
       ...([name, "peer-processor.ts", broker, namespace, namespace] as const),
       join(directory, name),
     );

@@ -7,7 +7,7 @@ import { existsSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { GATEWAY_FLAGS } from "./gateway-flags.mjs";
+import { flagsOf } from "./node-flags.mjs";
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const main = join(root, "dist", "cli", "main.js");
@@ -29,7 +29,7 @@ function pinnedNode() {
   }
 }
 const pinned = pinnedNode();
-const flags = process.argv[2] === "gateway" ? GATEWAY_FLAGS : [];
+const flags = flagsOf(process.argv[2]);
 const bounded = flags.every((flag) => process.execArgv.includes(flag));
 if (newEnough && !bounded && process.execve) {
   const args = ["--enable-source-maps", ...flags, main, ...process.argv.slice(2)];

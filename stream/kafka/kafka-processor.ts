@@ -94,6 +94,7 @@ export class KafkaProcessor implements Processor {
       session,
       isMember: () => member.isMember(),
       sendTick: this.#tickSender(session),
+      packing: oneAfterAnother(),
       changed: () => progress.wake(),
       restored: (records) => {
         this.#restored += records;
@@ -274,19 +275,16 @@ export class KafkaProcessor implements Processor {
   #tickSender(session: KafkaSession): TaskContext["sendTick"] {
     const producer = new IdempotentProducer(this.#settings, session);
     const [topic = ""] = this.#topology.inputs;
-    let before: Promise<unknown> = Promise.resolve();
+    const inTurn = oneAfterAnother();
     return async (partition, time) => {
       const { name } = this.#topology;
       const id = `tick-${partition}-${time}`;
       const headers = { ...eventHeaders(TICK_TYPE, id, `/processors/${name}`, time) };
       const record = { key: null, headers, value: encodeEvent(TICK_TYPE, { time }) };
-      const mine = before.then(() =>
-        producer.send({ topic, partition: () => partition }, [record], async (error) => {
-          throw error;
-        }),
-      );
-      before = mine.catch(() => {});
-      await mine;
+      const fail = async (error: unknown) => {
+        throw error;
+      };
+      await inTurn(() => producer.send({ topic, partition: () => partition }, [record], fail));
     };
   }
 
@@ -311,4 +309,14 @@ export class KafkaProcessor implements Processor {
     this.#assigned = false;
     run.progress.wake();
   }
+}
+
+/** Begins each piece of work when the one before has ended, however it ended. */
+function oneAfterAnother(): <Done>(work: () => Promise<Done>) => Promise<Done> {
+  let before: Promise<unknown> = Promise.resolve();
+  return (work) => {
+    const mine = before.then(work);
+    before = mine.catch(() => {});
+    return mine;
+  };
 }

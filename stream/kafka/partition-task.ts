@@ -49,6 +49,8 @@ export interface TaskContext {
   /** Resolves true while the group holds us for a member. */
   isMember(): Promise<boolean>;
   sendTick(partition: number, time: number): Promise<void>;
+  /** Makes the records of one commit after another: what is not packed yet is held once, and not for each partition. */
+  packing<Packed>(work: () => Promise<Packed>): Promise<Packed>;
   /** Something has changed that somebody may wait for: positions, readiness, room to read ahead. */
   changed(): void;
   /** So many records of the changelog were read to bring the state here. */
@@ -283,7 +285,9 @@ export class PartitionTask {
     const copy = this.#copy.begin();
     let begun: number;
     try {
-      const parts = await this.#parts(steps, copy, position);
+      const counts = await this.#partitionCounts();
+      const pack = () => this.#parts(steps, copy, position, counts);
+      const parts = await this.#context.packing(pack);
       const { partition } = this;
       const offsets = [...positions].map(([topic, offset]) => ({ topic, partition, offset }));
       begun = settings.moment();
@@ -304,14 +308,23 @@ export class PartitionTask {
     this.#context.committed(steps.records, settings.moment() - begun);
   }
 
-  /** What goes to the log; the changes go to the copy of the state, too. */
-  async #parts(steps: Steps, copy: StateWrite, position: Uint8Array): Promise<CommitPart[]> {
-    const { topology, session, settings } = this.#context;
+  async #partitionCounts(): Promise<ReadonlyMap<string, number>> {
+    const { topology, session } = this.#context;
     const topics = topology.outputs.map(({ topic }) => topic);
-    const counts = await session.use(
+    return await session.use(
       topics,
       async (c) => new Map(topics.map((topic) => [topic, c.partitionCount(topic)])),
     );
+  }
+
+  /** What goes to the log; the changes go to the copy of the state, too. */
+  async #parts(
+    steps: Steps,
+    copy: StateWrite,
+    position: Uint8Array,
+    counts: ReadonlyMap<string, number>,
+  ): Promise<CommitPart[]> {
+    const { topology, settings } = this.#context;
     const { changelog } = topology;
     const { partition } = this;
     const records = new CommitRecords(topology.name, counts, settings.limits.compressFromBytes);

@@ -21,8 +21,8 @@ const SMALL = 6;
 /** From here on the compressor works beside us, bytes: it takes milliseconds, in which nobody would be acknowledged. */
 const BESIDE_FROM_BYTES = 64 * 1024;
 const zstdBeside = promisify(zstdCompress);
-/** Brokers take batches of 1 MiB by default; packed they are smaller than this, never much larger. */
-const BATCH_BYTES = 768 * 1024;
+/** Brokers take batches of 1 MiB by default; larger ones than this pack no better and are held by every partition at once. */
+const BATCH_BYTES = 256 * 1024;
 
 /** What a batch is made of; a null key is for ticks, which belong to a partition and to nobody in it. */
 export interface BatchRecord {

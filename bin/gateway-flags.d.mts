@@ -1,1 +1,0 @@
-export declare const GATEWAY_FLAGS: readonly string[];

@@ -1,0 +1,1 @@
+export declare function flagsOf(command: string | undefined): readonly string[];
