@@ -6,6 +6,7 @@ import { makeEpoch } from "../../events/ids.ts";
 import type { JournalType } from "../../events/schema.ts";
 import { EPOCH, event as reading, STAMP, waiter } from "../buffer/conformance.ts";
 import { MemoryBuffer, memoryDisk } from "../buffer/memory.ts";
+import { BufferError } from "../buffer/port.ts";
 import { noise } from "./conformance.ts";
 import { MemoryFiles } from "./memory-files.ts";
 import { MemoryStore } from "./memory-store.ts";
@@ -242,7 +243,6 @@ describe("what a start finds", () => {
     disk.chapters = [];
     disk.groups.clear();
     disk.notes.clear();
-    disk.notes.set("payload-epoch", Buffer.from(EPOCH));
     disk.mark = undefined;
     const again = await start();
     expect(again.payloads.stats()).toMatchObject({ waiting: 1, bytes: 100 });
@@ -268,6 +268,41 @@ describe("what a start finds", () => {
     await again.until(() => again.payloads.stats().stored === 1);
     expect(again.payloads.stats()).toMatchObject({ waiting: 0, lost: { full: 0, damage: 0 } });
   });
+});
+
+test("a file that is gone is not taken for lost while the store cannot be asked", async () => {
+  const { files, store, start } = machine();
+  const { payloads, offer, journal, until } = await start();
+  await offer(noise(100)).told;
+  const [told] = await journal();
+  store.objects.set(told?.key ?? "", noise(100));
+  store.away = AWAY;
+  files.clear();
+  payloads.start();
+  await until(() => payloads.stats().retries === 1);
+  expect(payloads.stats()).toMatchObject({ waiting: 1, lost: { full: 0, damage: 0 } });
+  store.away = undefined;
+  await until(() => payloads.stats().stored === 1);
+});
+
+test("where the buffer cannot say whether it has the event, its note does", async () => {
+  const { files, start } = machine();
+  const { payloads, buffer, offer, journal, until } = await start();
+  const doubt = new BufferError("unavailable", "nobody may rely on it");
+  const take = buffer.offer.bind(buffer);
+  buffer.offer = (event, told, notes) =>
+    take(
+      event,
+      { stored: () => told.refused(doubt), refused: (error) => told.refused(error) },
+      notes,
+    );
+  await expect(offer(noise(100)).told).rejects.toBe(doubt);
+  await until(() => payloads.stats().waiting === 1);
+  expect(await journal()).toHaveLength(1);
+  buffer.offer = (_event, told) => told.refused(doubt);
+  await expect(offer(noise(200)).told).rejects.toBe(doubt);
+  await until(() => files.size === 1);
+  expect(payloads.stats()).toMatchObject({ waiting: 1, bytes: 100 });
 });
 
 describe("a payload that is lost is declared, and the others go on", () => {

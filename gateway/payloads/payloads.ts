@@ -96,10 +96,12 @@ export class Payloads {
   constructor(options: PayloadsOptions) {
     this.#options = options;
     this.#timers = options.timers ?? systemTimers;
-    const { buffer, files, stamp, store, logger, pace } = options;
+    const { buffer, files, stamp, store, logger, pace, random = randomBytes } = options;
     const timers = this.#timers;
     this.#waiting = new WaitingPayloads({ buffer, files, stamp, timers, logger });
-    this.#uploader = new Uploader({ waiting: this.#waiting, files, store, timers, logger, pace });
+    this.#uploader = new Uploader({
+      ...{ waiting: this.#waiting, files, store, timers, logger, random, pace },
+    });
     this.#waiting.watch(() => {
       this.#uploader.wake();
       this.#room();

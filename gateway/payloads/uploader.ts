@@ -25,6 +25,7 @@ export interface UploaderOptions {
   readonly store: ObjectStore;
   readonly timers: Timers;
   readonly logger: Logger;
+  readonly random: (bytes: number) => Uint8Array;
   readonly pace?: Pace | undefined;
 }
 
@@ -73,7 +74,7 @@ export class Uploader {
   }
 
   async #run(): Promise<void> {
-    const { timers, logger } = this.#options;
+    const { timers, logger, random } = this.#options;
     for (let failures = 0; !this.#ending; ) {
       const payload = this.#next();
       if (!payload) {
@@ -103,7 +104,7 @@ export class Uploader {
         failures += 1;
         if (this.#ending) return;
         const { signal } = this.#stopping;
-        await pause(timers, wait * (1 + Math.random() / 4), signal).catch(() => undefined);
+        await pause(timers, wait * (1 + (random(1)[0] ?? 0) / 1024), signal).catch(() => undefined);
       }
     }
   }

@@ -87,7 +87,8 @@ export class WaitingPayloads {
     const noted = await buffer.noted(NOTE);
     const [checked] = await buffer.noted(EPOCH_NOTE);
     const { epoch } = buffer.stats();
-    const isDamaged = checked !== undefined && Buffer.from(checked[1]).toString() !== epoch;
+    // A store that was lost whole has lost this too.
+    const isDamaged = checked === undefined || Buffer.from(checked[1]).toString() !== epoch;
     const found = new Map<string, LargePayload | undefined>();
     for (const [key, value] of noted) found.set(key.slice(NOTE.length), eventOf(value));
     const notes: Note[] = [];
@@ -105,7 +106,7 @@ export class WaitingPayloads {
         "a payload of which the damaged buffer knew nothing is taken up",
       );
     }
-    if (checked === undefined || isDamaged) {
+    if (isDamaged) {
       await buffer.note([...notes, { key: EPOCH_NOTE, value: Buffer.from(epoch) }]);
     }
     this.#waiting.clear();

@@ -2,8 +2,8 @@
  * The broker without sockets and without aedes: the gateway's own sessions, handshakes, redelivery rule, decoders and intake,
  * as connection.ts uses them, for devices in virtual time.
  *
- * What it does itself is what a connection does: acknowledge in the order of the messages, and know on its end what its
- * device will send again.
+ * What it does itself is what a connection does: acknowledge in the order of the messages, hold what comes behind a large
+ * payload, and know on its end what its device will send again.
  */
 import type { BufferError, DurableBuffer } from "../../gateway/buffer/port.ts";
 import { DurableNotes } from "../../gateway/mqtt/durable-notes.ts";
@@ -92,6 +92,9 @@ export class BrokerConnection implements PublishOwner {
   readonly #replies: Replies;
   readonly #ended: (connection: BrokerConnection) => void;
   #waiting: Publish[] = [];
+  /** A large payload whose event is not in the buffer's queue yet, and what came behind it. */
+  #keeping: Publish | undefined;
+  #held: PublishPacket[] = [];
   #orderly = false;
   #closed = false;
 
@@ -109,8 +112,13 @@ export class BrokerConnection implements PublishOwner {
     this.#ended = ended;
   }
 
-  publish({ topic, payload, qos, messageId, dup }: PublishPacket): void {
+  publish(packet: PublishPacket): void {
     if (this.#closed) return;
+    if (this.#keeping) {
+      this.#held.push(packet);
+      return;
+    }
+    const { topic, payload, qos, messageId, dup } = packet;
     const { ingest, rights } = this.#broker;
     const right = rights.right(this.id, topic);
     if (right.kind !== "ingest") throw new Error(`${topic} is no topic of a reading`);
@@ -123,7 +131,13 @@ export class BrokerConnection implements PublishOwner {
     if (ready) {
       publish.ready = true;
       this.#acknowledge();
-    }
+    } else if (publish.isLarge) this.#keeping = publish;
+  }
+
+  queued(publish: Publish): void {
+    if (this.#keeping !== publish) return;
+    this.#keeping = undefined;
+    for (const packet of this.#held.splice(0)) this.publish(packet);
   }
 
   pubrel(messageId: number): void {

@@ -3,9 +3,11 @@ import { registerHooks } from "node:module";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { MUTATIONS } from "./mutations.ts";
+import { PAYLOAD_MUTATIONS } from "./payload-mutations.ts";
 
 const root = join(import.meta.dirname, "..", "..");
-const mutation = MUTATIONS.find(({ name }) => name === process.env.MUTATION);
+const all = [...MUTATIONS, ...PAYLOAD_MUTATIONS];
+const mutation = all.find(({ name }) => name === process.env.MUTATION);
 if (!mutation) throw new Error(`no mutation is called ${process.env.MUTATION}`);
 const { file, find, put } = mutation;
 const target = pathToFileURL(join(root, file)).href;
