@@ -155,12 +155,16 @@ function plain({ head, verdict, unfinished }: Looked): object {
   };
 }
 
+const NO_CLOUD_YET =
+  "The processors make their topics when they first run: start `tidegate cloud` or `tidegate start`, or see whether --namespace is right";
+
 /** "It could not look" must not be taken for "something is wrong". */
 async function lookOrFail<T>(look: () => Promise<T>): Promise<T> {
   try {
     return await look();
   } catch (error) {
-    const { message } = error as Error;
-    throw new CommandError(`verify could not look: ${message}`, COULD_NOT_LOOK, { cause: error });
+    const { message, code } = error as Error & { code?: string };
+    const never = code === "unknown_topic" ? `${message}. ${NO_CLOUD_YET}` : message;
+    throw new CommandError(`verify could not look: ${never}`, COULD_NOT_LOOK, { cause: error });
   }
 }

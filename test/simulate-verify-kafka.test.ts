@@ -59,6 +59,10 @@ describe.skipIf(!brokers)("with Kafka", { timeout: 120_000 }, () => {
       expect(stdout).toMatch(/\nreadings {2}200 sent, 200 acknowledged, 200 arrived/);
       expect(stdout).toMatch(/\nOK: /);
       expect(code).toBe(0);
+
+      const elsewhere = await verify("--namespace", `${namespace}-never`);
+      expect(elsewhere.stderr).toMatch(/could not look: .*never\.ledger\.v1.*tidegate cloud/);
+      expect(elsewhere.code).toBe(2);
     } finally {
       await gateway.kill();
       await second?.kill();
