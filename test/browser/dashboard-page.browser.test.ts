@@ -102,6 +102,32 @@ test("what changes shows within a second: a value, an alert, a gateway, the ledg
   expect(performance.now() - before).toBeLessThan(1000 * SLACK);
 });
 
+test("two gateways under one id are told at once, a copy names its original, and the page stays usable", async () => {
+  fillPlant(model, Date.now(), 1);
+  const harbour = model.gatewayViews.get("harbour");
+  if (!harbour?.status) throw new Error("the plant has a gateway with a status");
+  await open();
+  await page.locator(".gateway", { hasText: "harbour" }).first().waitFor();
+  expect(await page.locator(".identity").count()).toBe(0);
+  const speaker = { epoch: "q78yxy2wj1", started: 1, accepted: 1, version: "1" };
+  const other = { ...speaker, epoch: "nzmywvqa79", hardware: "j3npgvw1vt" };
+  const copy = "harbour-x4k2m";
+  const status = { ...harbour.status, gateway: copy, copy_of: "harbour" };
+  model.setGateway({ ...harbour, sharedBy: [speaker, other] });
+  model.setGateway({ ...harbour, gateway: copy, status });
+  await page.getByText("Two gateways use this id").waitFor();
+  await expect.poll(() => summary().textContent()).toContain("two gateways use the id harbour");
+  const card = page.locator(".gateway", { hasText: "it may be a copy of" });
+  expect(await card.locator("h3").textContent()).toBe(copy);
+  expect(await violations()).toEqual([]);
+  // From the copy to its original's devices.
+  await card.getByRole("link", { name: "harbour" }).click();
+  await page.locator(".device", { hasText: "freezer-1" }).waitFor();
+  expect(await page.locator(".device", { hasText: "meeting-room" }).count()).toBe(0);
+  model.setGateway(harbour);
+  await page.getByText("Two gateways use this id").waitFor({ state: "detached" });
+});
+
 test("a dead server is told within 5 s, and the page heals by itself with what it missed", async () => {
   fillPlant(model, Date.now(), 1);
   const harbour = model.gatewayViews.get("harbour");
