@@ -49,6 +49,23 @@ test("on another board: one line says what it is called, whose data it has, and 
   }
 });
 
+test("before network cards alone say that it is other hardware they are looked at again: they may come late", async () => {
+  const card = (mac: string) => ({
+    evidence: { mac: [mac] },
+    unreadable: [],
+    passedOver: undefined,
+  });
+  const [one, other] = [card("00:1b:21:00:00:01"), card("00:1b:21:00:00:02")];
+  await start("", { look: async () => one });
+  const both = { ...one, evidence: { mac: [...one.evidence.mac, ...other.evidence.mac] } };
+  const looks = [other, both];
+  const late = await start("", { look: async () => looks.shift() ?? both, lookAgainMs: 0 });
+  expect(late.from).toBeUndefined();
+  const third = card("00:1b:21:00:00:03");
+  const moved = await start("", { look: async () => third, lookAgainMs: 0 });
+  expect(moved.board.gateway).toMatch(/^plant-7-/);
+});
+
 test("another name for what has one is refused", async () => {
   await start("aaaa1");
   await expect(start("aaaa1", { wanted: "plant-8" })).rejects.toMatchObject({

@@ -10,6 +10,7 @@ import { join } from "node:path";
 import { crc32 } from "node:zlib";
 import type { Logger } from "pino";
 import { type GatewayId, isGatewayId } from "../events/ids.ts";
+import { pause, systemTimers } from "../time/timers.ts";
 import {
   type Board,
   type Boards,
@@ -19,7 +20,7 @@ import {
   type Settled,
   settle,
 } from "./boards.core.ts";
-import { type Evidence, KINDS } from "./hardware.core.ts";
+import { decides, type Evidence, KINDS } from "./hardware.core.ts";
 import { type Hardware, hashed, lookAtHardware } from "./hardware.ts";
 import { IdentityError, replaceFile } from "./identity.ts";
 
@@ -33,7 +34,12 @@ export interface BoardsOptions {
   readonly logger: Logger;
   /** Default: this machine. */
   readonly look?: () => Promise<Hardware>;
+  /** Between the first look at hardware that seems to be other and the second, ms. */
+  readonly lookAgainMs?: number;
 }
+
+/** Network cards of a machine that comes up may be late. */
+const LOOK_AGAIN_MS = 5000;
 
 const FILES = ["hardware.json.copy", "hardware.json"] as const;
 const SALT_BYTES = 16;
@@ -41,14 +47,21 @@ const SALT_BYTES = 16;
 /** @throws IdentityError `other_gateway` */
 export async function settleHardware(options: BoardsOptions): Promise<Settled> {
   const { dataDir, gateway, wanted, hardware, logger } = options;
-  const { evidence } = await (options.look ?? (() => lookAtHardware({ set: hardware.id })))();
-  const { boards: kept, faults } = await readBoards(dataDir);
+  const look = options.look ?? (() => lookAtHardware({ set: hardware.id }));
+  const { boards, faults } = await readBoards(dataDir);
+  // A table of other data says nothing of these.
+  const kept = boards?.origin === gateway ? boards : undefined;
   if (faults.length > 0) tellFaults(kept !== undefined, faults, logger);
   const salt = kept?.salt ?? randomBytes(SALT_BYTES).toString("hex");
-  const now = hashed(evidence, salt);
+  let now = hashed((await look()).evidence, salt);
   const table = kept ?? firstBoards(gateway, salt, now);
   const wishes = { wanted, onNewHardware: hardware.on_new_hardware };
-  const settled = settle(table, now, wishes);
+  let settled = settle(table, now, wishes);
+  if (settled?.from && !decides(now)) {
+    await pause(systemTimers, options.lookAgainMs ?? LOOK_AGAIN_MS);
+    now = hashed((await look()).evidence, salt);
+    settled = settle(table, now, wishes);
+  }
   if (!settled) {
     const { gateway: owner } = currentOf(table);
     throw new IdentityError(

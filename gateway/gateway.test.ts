@@ -276,3 +276,42 @@ describe("gateway", () => {
     expect(acknowledged).toBe(3);
   });
 });
+
+test("an identity that is gone is known by what stands beside it, and what waits goes out under it", async () => {
+  const named = { gateway_id: "plant-7", hardware: { id: "board one" } };
+  const first = await startGateway(undefined, named);
+  await publish(first, 1);
+  await first.stop();
+  for (const name of ["gateway.json", "gateway.json.copy"]) {
+    await rm(join(directory, "gateway", name));
+  }
+  const log = await startLog();
+  const again = await startGateway(log, { hardware: { id: "board one" } });
+  expect(again.id).toBe("plant-7");
+  const journal = await journalUntil(log, (record) => metrics(record)?.n === 1);
+  expect(new Set(journal.map(({ key }) => key))).toEqual(new Set(["plant-7"]));
+});
+
+test("on other hardware what waits goes out under the old id, and what comes under its own", async () => {
+  const first = await startGateway(undefined, { gateway_id: "plant-7", hardware: { id: "one" } });
+  await publish(first, 1);
+  await first.stop();
+  const log = await startLog();
+  const moved = await startGateway(log, { gateway_id: "plant-7", hardware: { id: "two" } });
+  expect(moved.id).toMatch(/^plant-7-[0-9a-z]{5}$/);
+  expect(moved.status()).toMatchObject({ gateway: moved.id, copy_of: "plant-7", accepted: 2 });
+  await publish(moved, 2);
+  // Their journals may stand in two partitions, of which either may be read first.
+  const keys = new Map<unknown, string | null>();
+  await journalUntil(log, (record) => {
+    const n = metrics(record)?.n;
+    if (n !== undefined) keys.set(n, record.key);
+    return keys.size === 2;
+  });
+  expect(keys).toEqual(
+    new Map([
+      [1, "plant-7"],
+      [2, moved.id],
+    ]),
+  );
+});

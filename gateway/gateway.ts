@@ -13,7 +13,7 @@ import { topicNames } from "../events/topics.ts";
 import { type EventLog, EventLogError, type SinkStatus, type TopicSpec } from "../stream/port.ts";
 import { retryPauseMs } from "../stream/waiting.core.ts";
 import { pause, systemTimers } from "../time/timers.ts";
-import { settleHardware } from "./boards.ts";
+import { readBoards, settleHardware } from "./boards.ts";
 import { LevelBuffer } from "./buffer/leveldb.ts";
 import { BufferError, type BufferStats, type DurableBuffer } from "./buffer/port.ts";
 import { type Clock, systemClock, timeServiceMark } from "./clock.ts";
@@ -92,9 +92,10 @@ export class Gateway {
   async start(): Promise<void> {
     if (this.#running) return;
     const { settings, dataDir, namespace, version, logger, log } = this.#options;
-    const identity = await loadIdentity(dataDir, settings.gateway_id, logger);
+    const { boards: remembered } = await readBoards(dataDir);
+    const { gateway_id: wanted, hardware } = settings;
+    const identity = await loadIdentity(dataDir, wanted, logger, remembered?.origin);
     const origin = identity.gateway;
-    const { hardware, gateway_id: wanted } = settings;
     const place = { dataDir, gateway: origin, wanted, hardware, logger };
     const { board, owner, known } = await settleHardware(place);
     const gateway = board.gateway;

@@ -34,6 +34,11 @@ export function isEmpty(evidence: Evidence): boolean {
   return KINDS.every((kind) => !evidence[kind]?.length);
 }
 
+/** Whether it says for certain what hardware this is: nothing that comes later can say otherwise. */
+export function decides(evidence: Evidence): boolean {
+  return DECIDING.some((kind) => evidence[kind]?.length);
+}
+
 /** @param known of the board that the data was on, as hashes with the same salt */
 export function likeness(known: Evidence, now: Evidence): Likeness {
   for (const kind of DECIDING) {

@@ -7,7 +7,7 @@
  *
  * The copy is written first and each is replaced whole, so a power cut leaves at least one. Where they differ the first
  * counts, but that the buffer was made is believed of either. Where neither can be read, the damaged files are kept aside
- * and the gateway goes on under the configured id, or a new one.
+ * and the gateway goes on under the id that what stands beside them remembers (boards.ts), the configured one, or a new one.
  */
 import { randomBytes } from "node:crypto";
 import { mkdir, open, readdir, readFile, rename } from "node:fs/promises";
@@ -46,12 +46,14 @@ interface Found {
 /**
  * Reads the identity, or makes it at the first start. Mends what is damaged of it.
  * @param wanted the id from the configuration, where it sets one: for data that has none (boards.ts holds it against others)
+ * @param remembered the id that something else knows the data by
  * @throws IdentityError
  */
 export async function loadIdentity(
   dataDir: string,
   wanted?: string,
   logger?: Logger,
+  remembered?: GatewayId,
 ): Promise<Identity> {
   try {
     await mkdir(dataDir, { recursive: true });
@@ -60,7 +62,7 @@ export async function loadIdentity(
   }
   const files = [await look(dataDir, FIRST), await look(dataDir, COPY)] as const;
   const kept = files[0].identity ?? files[1].identity;
-  if (!kept) return await make(dataDir, wanted, files, logger);
+  if (!kept) return await make(dataDir, remembered ?? wanted, files, logger, remembered);
   const bufferMade = files.some(({ identity }) => identity?.bufferMade);
   const identity = { gateway: kept.gateway, bufferMade };
   if (files.every((file) => file.identity && same(file.identity, identity))) return identity;
@@ -152,6 +154,7 @@ async function make(
   wanted: string | undefined,
   files: readonly Found[],
   logger: Logger | undefined,
+  remembered: GatewayId | undefined,
 ): Promise<Identity> {
   const gateway = wanted ?? makeGatewayId(randomBytes(8));
   if (!isGatewayId(gateway)) throw new Error(`not a gateway id: ${gateway}`);
@@ -164,11 +167,17 @@ async function make(
     throw unwritable(dataDir, error as Error);
   }
   await saveIdentity(dataDir, made);
-  if (made.bufferMade || damaged.length > 0) {
+  const faults = damaged.map(({ name, fault }) => `${name}: ${fault}`);
+  if (remembered !== undefined) {
+    logger?.warn(
+      { gateway, faults, aside },
+      "the gateway's identity was damaged or gone and is written again from hardware.json",
+    );
+  } else if (made.bufferMade || damaged.length > 0) {
     const whose =
       wanted === undefined ? "it has a new id from here on" : "it has the id of the configuration";
     logger?.error(
-      { gateway, faults: damaged.map(({ name, fault }) => `${name}: ${fault}`), aside },
+      { gateway, faults, aside },
       `nothing says any more which gateway this is: ${whose}, under which what is buffered goes out too; set gateway_id to name it`,
     );
   }

@@ -127,6 +127,8 @@ describe("the audit of a journal", () => {
     expect(
       kinds([...whole(), new HandJournal("h", B).opening({ epoch: A, highest: 1 }, "moved")]),
     ).toEqual([]);
+    const elsewhere = { epoch: "000000000x", highest: 3, gateway: "g-copy" };
+    expect(kinds([...whole(), new HandJournal("g", B).opening(elsewhere, "moved")])).toEqual([]);
   });
 
   test("what a status says was forwarded is there, and no status takes anything back", () => {

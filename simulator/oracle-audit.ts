@@ -192,6 +192,8 @@ function chained(gateway: Gateway, event: JournalEvent<EpochStart>): JournalFaul
   const before = gateway.newest;
   // Of a moved card the epoch before was another gateway's, and a first start knows of none.
   if (reason === "first-start" || (reason === "moved" && !before)) return [];
+  // One that is back in its first hardware goes on from what it was elsewhere, which is another journal.
+  if ((previous?.gateway ?? name) !== name) return [];
   if (!previous) return fault(`${epoch} (${reason}) names no epoch before it`);
   if (before && before.name !== previous.epoch) {
     return fault(`${epoch} goes on from ${previous.epoch}, and ${before.name} stands before it`);

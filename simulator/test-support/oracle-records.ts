@@ -46,7 +46,7 @@ export class HandJournal {
   }
 
   opening(
-    previous?: { epoch: string; highest: number },
+    previous?: { epoch: string; highest: number; gateway?: string },
     reason: EventOf<"tidegate.epoch">["reason"] = "first-start",
   ): JournalRecord {
     return this.event("epoch", { ...this.stamp(), reason, ...(previous ? { previous } : {}) });
