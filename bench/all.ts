@@ -14,6 +14,7 @@ const NAMES = [
   "fleet",
   "virtual-day",
   "processors",
+  "scale",
 ];
 
 console.log(`${cpus().length} × ${cpus()[0]?.model}, Linux ${release()}, Node ${process.version}`);

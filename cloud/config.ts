@@ -10,7 +10,7 @@ export const rollupSettings = Type.Object(
       minimum: 1,
       maximum: 3660,
       description:
-        "How far behind the newest reading of its series a window of a minute is kept and takes late readings. At most 60 KB of state a series and day, in memory where the log is Kafka.",
+        "How far behind the newest reading of its series a window of a minute is kept and takes late readings. At most 60 KB of state a series and day, on the processors' disks (docs/scale.md).",
     }),
     hour_keep_days: Type.Integer({
       default: 400,

@@ -68,6 +68,7 @@ test.each([
   "README.md",
   "ARCHITECTURE.md",
   "docs/events.md",
+  "docs/scale.md",
   "docs/errors.md",
   "docs/event-log.md",
   "docs/buffer.md",
