@@ -1,4 +1,5 @@
 /** What a rebuild tells people: a line while it runs, some at its end. Pure. */
+import type { RuleOutcome } from "../cloud/alert-rebuild.core.ts";
 import type { RebuildSummary } from "../cloud/rebuild.ts";
 import type { RebuildProgress } from "../stream/port.ts";
 
@@ -57,10 +58,37 @@ export function summaryText(summary: RebuildSummary): string {
       `${grouped.format(changed)} entries of the state ${would}change${dryRun ? "" : "d"}${sent}.`,
     );
   }
+  if (summary.rules) lines.push("", ...rulesText(summary.rules, dryRun), "");
   if (!dryRun) {
     lines.push(
       `${partitions} ${partitions === 1 ? "partition was" : "partitions were"} switched; none was held longer than ${grouped.format(longestHoldMs)} ms.`,
     );
   }
   return `${lines.join("\n")}\n`;
+}
+
+/** Alerts of one rule that are named, at most. */
+const MOST_NAMED = 20;
+
+function rulesText(rules: readonly RuleOutcome[], dryRun: boolean): string[] {
+  return rules.flatMap((rule) => {
+    const lines = [`${rule.rule}: ${outcomeText(rule)}`];
+    const { withdrawn } = rule;
+    if (withdrawn.length === 0) return lines;
+    const more = withdrawn.length > MOST_NAMED ? ` and ${withdrawn.length - MOST_NAMED} more` : "";
+    const verb = dryRun ? "would end" : "ended";
+    return [...lines, `  ${verb}: ${withdrawn.slice(0, MOST_NAMED).join(", ")}${more}`];
+  });
+}
+
+function outcomeText({ fate, episodes, first, last, firing }: RuleOutcome): string {
+  if (fate === "kept") return "judges as before, nothing of it changes";
+  if (fate === "gone") return "is gone";
+  if (first === undefined || last === undefined) return `${fate}; it would never have fired`;
+  const when =
+    episodes === 1
+      ? `once, at ${timeText(first)}`
+      : `${grouped.format(episodes)} times, first at ${timeText(first)}, last at ${timeText(last)}`;
+  const now = firing === 0 ? "nothing of it fires now" : `${grouped.format(firing)} fire now`;
+  return `${fate}; it would have fired ${when}; ${now}`;
 }

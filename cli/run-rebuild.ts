@@ -2,6 +2,7 @@
  * A rebuild as a program: on Kafka by itself; on the embedded log by the process that has it open, asked over HTTP, or by itself
  * where none runs. Progress on standard error, the summary on standard output. Ctrl-C gives it up and leaves nothing.
  */
+import { readFileSync } from "node:fs";
 import {
   isRebuildable,
   REBUILDABLE,
@@ -9,6 +10,7 @@ import {
   type RebuildSummary,
   rebuildCloud,
 } from "../cloud/rebuild.ts";
+import { loadRules } from "../rules/file.ts";
 import { ProgressPrinter } from "../simulator/progress.ts";
 import type { RebuildProgress } from "../stream/port.ts";
 import { createEventLog } from "./connect-log.ts";
@@ -32,7 +34,7 @@ export async function runRebuild(
   settings: Settings,
   options: RebuildCommandOptions,
 ): Promise<void> {
-  const request = requestOf(what, options);
+  const request = requestOf(what, settings, options);
   const abort = new AbortController();
   const giveUp = () =>
     abort.abort(
@@ -56,6 +58,7 @@ export async function runRebuild(
 
 function requestOf(
   what: string,
+  settings: Settings,
   { from, last, dryRun = false }: RebuildCommandOptions,
 ): RebuildRequest {
   if (!isRebuildable(what)) {
@@ -68,7 +71,15 @@ function requestOf(
   if (since !== undefined && since > Date.now()) {
     throw new CommandError("--from is in the future: nothing was sent from then on");
   }
-  return { topology: what, dryRun, ...(since === undefined ? {} : { from: since }) };
+  const asked = { topology: what, dryRun, ...(since === undefined ? {} : { from: since }) };
+  if (what !== "alerts") return asked;
+  const file = settings.rules;
+  if (file === undefined) {
+    throw new CommandError("name the rules that are to hold from now on with --rules FILE");
+  }
+  // Every fault of the file is told here, with its line and column.
+  loadRules(file);
+  return { ...asked, rules: { text: readFileSync(file, "utf8"), file } };
 }
 
 async function rebuilt(

@@ -26,6 +26,7 @@ function topology(rules = RULES) {
     rejected,
     changelog: "changelog",
     rules: parseRules(rules, "rules.yaml"),
+    version: rules,
   });
 }
 

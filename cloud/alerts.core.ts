@@ -9,7 +9,11 @@
  * cloud makes no alert fire. Rules may change between runs: an alert whose rule is gone, or no longer about its series,
  * is resolved with the gateway's next heartbeat.
  *
- * State: `memory/<alert>` → what the engine remembers; `active/<gateway>/<alert>` → the alert as last told, while it is
+ * The state says which rules it goes by, and which ones whoever made it was configured with. After a rebuild with other rules
+ * those of the state count for every process that is still configured with the ones before; a process that was
+ * configured otherwise since goes by its own.
+ *
+ * State: `rules` → those rules; `memory/<alert>` → what the engine remembers; `active/<gateway>/<alert>` → the alert as last told, while it is
  * pending or firing; `seen/…` → duplicates.
  */
 import { seriesKey } from "../events/ids.ts";
@@ -53,23 +57,36 @@ export interface AlertOptions {
   readonly rejected: string;
   readonly changelog: string;
   readonly rules: readonly Rule[];
+  /** Names these rules (rules/version.ts). */
+  readonly version: string;
 }
+
+/** What stands under `rules`. */
+export interface RulesState {
+  /** Version of the rules that the processors were configured with. */
+  readonly configured: string;
+  /** Those that count. */
+  readonly rules: readonly Rule[];
+}
+
+export const RULES = "rules";
+export const MEMORY = "memory/";
 
 /** For alerts whose rule is gone, and with it its freshness. */
 const WITHDRAWN_FRESHNESS_MS = 3_600_000;
 const NOTHING: StepResult = { state: [], outputs: [] };
 const NAME = "alerts";
 /** Of the state's keys: the alerts that are pending or firing, gateway by gateway. */
-const ACTIVE = "active/";
+export const ACTIVE = "active/";
 
-interface Series {
+export interface Series {
   readonly gateway: string;
   readonly device: string;
   readonly metric: string;
 }
 
 /** A rule with its globs ready; undefined matches everything. */
-interface Scoped {
+export interface Scoped {
   readonly rule: Rule;
   readonly device: RegExp | undefined;
   readonly gateway: RegExp | undefined;
@@ -77,7 +94,11 @@ interface Scoped {
 
 const compiled = (glob: string) => (glob === "*" ? undefined : globPattern(glob));
 
-function applies(scoped: Scoped, { gateway, device, metric }: Series): boolean {
+export function scopedRule(rule: Rule): Scoped {
+  return { rule, device: compiled(rule.device), gateway: compiled(rule.gateway) };
+}
+
+export function applies(scoped: Scoped, { gateway, device, metric }: Series): boolean {
   return (
     scoped.rule.metric === metric &&
     (scoped.device?.test(device) ?? true) &&
@@ -85,14 +106,27 @@ function applies(scoped: Scoped, { gateway, device, metric }: Series): boolean {
   );
 }
 
+interface ReadyRules {
+  readonly byMetric: ReadonlyMap<string, readonly Scoped[]>;
+  readonly byName: ReadonlyMap<string, Scoped>;
+}
+
+function readyRules(rules: readonly Rule[]): ReadyRules {
+  const scoped = rules.map(scopedRule);
+  return {
+    byMetric: Map.groupBy(scoped, ({ rule }) => rule.metric),
+    byName: new Map(scoped.map((one) => [one.rule.name, one])),
+  };
+}
+
 export function alertTopology(options: AlertOptions): Topology {
-  const scoped = options.rules.map((rule) => ({
-    rule,
-    device: compiled(rule.device),
-    gateway: compiled(rule.gateway),
-  }));
-  const byMetric = Map.groupBy(scoped, ({ rule }) => rule.metric);
-  const byName = new Map(scoped.map((one) => [one.rule.name, one]));
+  const own: RulesState = { configured: options.version, rules: options.rules };
+  let last = { of: own, ready: readyRules(own.rules) };
+  const inForce = (state: RulesState): ReadyRules => {
+    // The state gives the same object until it changes.
+    if (last.of !== state) last = { of: state, ready: readyRules(state.rules) };
+    return last.ready;
+  };
   const target = { topology: NAME, topic: options.rejected };
 
   return {
@@ -113,6 +147,10 @@ export function alertTopology(options: AlertOptions): Topology {
       if (!seen) return NOTHING;
       const change = new Change(options, state);
       change.state.push(seen);
+      const known = state.get(RULES) as RulesState | undefined;
+      const stands = known?.configured === own.configured;
+      if (!stands) change.state.push([RULES, own]);
+      const { byMetric, byName } = inForce(stands && known ? known : own);
       if (journal.type === "tidegate.reading" && byMetric.size > 0) {
         read(change, journal, byMetric);
       } else if (journal.type === "tidegate.heartbeat") {
@@ -237,7 +275,7 @@ class Change implements StepResult {
   }
 
   memory(alert: string): Memory | undefined {
-    return this.#view.get(`memory/${alert}`) as Memory | undefined;
+    return this.#view.get(MEMORY + alert) as Memory | undefined;
   }
 
   active(gateway: string): readonly Alert[] {
@@ -251,7 +289,7 @@ class Change implements StepResult {
     journal: JournalRecord,
     describe: (change: AlertChange) => Alert,
   ): void {
-    if (memory !== before) this.state.push([`memory/${id}`, memory]);
+    if (memory !== before) this.state.push([MEMORY + id, memory]);
     if (!change) return;
     const alert = describe(change);
     const active = alert.state === "resolved" ? undefined : alert;

@@ -1,12 +1,19 @@
 /**
  * What can be made anew of the cloud, and what came of it: the plans of rollups and alerts, for `tidegate rebuild`.
  */
-import type { EventLog, PartitionRebuild, RebuildOptions } from "../stream/port.ts";
+import { parseRules } from "../rules/file.ts";
+import {
+  type EventLog,
+  EventLogError,
+  type PartitionRebuild,
+  type RebuildOptions,
+} from "../stream/port.ts";
+import { alertRebuild, type RuleOutcome } from "./alert-rebuild.core.ts";
 import type { CloudSettings } from "./config.ts";
 import { rollupRebuild } from "./rollup-rebuild.core.ts";
-import { cloudTopologies, keepHoursOf } from "./topics.ts";
+import { alertOptions, cloudTopologies, keepHoursOf } from "./topics.ts";
 
-export const REBUILDABLE = ["rollups"] as const;
+export const REBUILDABLE = ["rollups", "alerts"] as const;
 export type Rebuildable = (typeof REBUILDABLE)[number];
 
 export function isRebuildable(name: string): name is Rebuildable {
@@ -18,6 +25,8 @@ export interface RebuildRequest {
   /** Replay what was sent from then on, ms since 1970. */
   readonly from?: number;
   readonly dryRun: boolean;
+  /** For alerts: the rules that are to hold, as YAML, and how the file is called. */
+  readonly rules?: { readonly text: string; readonly file: string };
 }
 
 export interface RebuildSummary {
@@ -34,6 +43,8 @@ export interface RebuildSummary {
   /** Records put out, by topic. */
   readonly outputs: Readonly<Record<string, number>>;
   readonly partitions: number;
+  /** For alerts: what became of each rule. */
+  readonly rules?: readonly RuleOutcome[];
   /** The longest that a partition was not processed, ms. */
   readonly longestHoldMs: number;
 }
@@ -49,22 +60,29 @@ export interface RebuildOf {
   readonly settings: Pick<CloudSettings, "rollups">;
 }
 
-/** @throws EventLogError as EventLog.rebuild does */
+/** @throws EventLogError as EventLog.rebuild does, RulesError */
 export async function rebuildCloud(
-  { log, namespace, settings }: RebuildOf,
+  of: RebuildOf,
   request: RebuildRequest,
   surroundings: RebuildSurroundings,
 ): Promise<RebuildSummary> {
   const { topology: name, from, dryRun } = request;
-  const topology = cloudTopologies(namespace, settings, []).find((one) => one.name === name);
+  const rules = request.rules ? parseRules(request.rules.text, request.rules.file) : [];
+  const options = { ...surroundings, dryRun, ...(from === undefined ? {} : { from }) };
+  const topology = cloudTopologies(of.namespace, of.settings, rules).find(
+    (one) => one.name === name,
+  );
   if (!topology) throw new Error(`there is no topology ${name}`);
-  const plan = rollupRebuild(topology, keepHoursOf(settings));
-  const told = await log.rebuild(topology, plan, {
-    ...surroundings,
-    dryRun,
-    ...(from === undefined ? {} : { from }),
-  });
-  return summaryOf(request, told);
+  if (name === "rollups") {
+    const plan = rollupRebuild(topology, keepHoursOf(of.settings));
+    return summaryOf(request, await of.log.rebuild(topology, plan, options));
+  }
+  if (!request.rules) {
+    throw new EventLogError("invalid", "alerts are rebuilt by rules: none were given");
+  }
+  const plan = alertRebuild(alertOptions(of.namespace, rules));
+  const told = await of.log.rebuild(topology, plan, options);
+  return { ...summaryOf(request, told), rules: plan.outcomes() };
 }
 
 export function summaryOf(

@@ -4,9 +4,10 @@
  */
 import { changelogTopic, topicNames } from "../events/topics.ts";
 import type { Rule } from "../rules/rule.ts";
+import { rulesVersion } from "../rules/version.ts";
 import type { TopicSpec, Topology } from "../stream/port.ts";
 import { journalTopicSpecs, type TopicSettings } from "../stream/topic-specs.ts";
-import { alertTopology } from "./alerts.core.ts";
+import { type AlertOptions, alertTopology } from "./alerts.core.ts";
 import type { CloudSettings } from "./config.ts";
 import { deviceTopology } from "./devices.core.ts";
 import { guarded } from "./guarded.core.ts";
@@ -22,6 +23,12 @@ export const TOPOLOGY_NAMES = ["ledger", "rollups", "devices", "alerts"] as cons
 /** Runs where it is turned on. */
 const READINGS = "readings";
 
+export function alertOptions(namespace: string, rules: readonly Rule[]): AlertOptions {
+  const { events, alerts, alertState, rejected } = topicNames(namespace);
+  const changelog = changelogTopic(namespace, "alerts");
+  return { events, alerts, alertState, rejected, changelog, rules, version: rulesVersion(rules) };
+}
+
 /** How far behind a series' newest reading its windows are kept. */
 export function keepHoursOf({ rollups }: Pick<CloudSettings, "rollups">) {
   return {
@@ -35,8 +42,7 @@ export function cloudTopologies(
   settings: Pick<CloudSettings, "rollups" | "readings">,
   rules: readonly Rule[],
 ): readonly Topology[] {
-  const { events, status, readings, ledger, rollups, devices, alerts, alertState, rejected } =
-    topicNames(namespace);
+  const { events, status, readings, ledger, rollups, devices, rejected } = topicNames(namespace);
   const changelog = (name: (typeof TOPOLOGY_NAMES)[number] | typeof READINGS) =>
     changelogTopic(namespace, name);
   const keepHours = keepHoursOf(settings);
@@ -44,14 +50,7 @@ export function cloudTopologies(
     ledgerTopology({ events, status, ledger, rejected, changelog: changelog("ledger") }),
     rollupTopology({ events, rollups, rejected, changelog: changelog("rollups"), keepHours }),
     deviceTopology({ events, devices, changelog: changelog("devices") }),
-    alertTopology({
-      events,
-      alerts,
-      alertState,
-      rejected,
-      changelog: changelog("alerts"),
-      rules,
-    }),
+    alertTopology(alertOptions(namespace, rules)),
     ...(settings.readings?.enabled
       ? [readingsTopology({ events, readings, changelog: changelog(READINGS) })]
       : []),

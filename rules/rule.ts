@@ -28,6 +28,25 @@ export interface Rule {
   readonly message: string;
 }
 
+/** What decides when an alert comes and goes; its other words are for people. */
+const TELLING = ["severity", "message"] as const satisfies readonly (keyof Rule)[];
+
+/** The same for the same rule, however it came to be. */
+export function ruleText(rule: Rule, without: readonly string[] = []): string {
+  const entries = Object.entries(rule).filter(([name]) => !without.includes(name));
+  return JSON.stringify(entries.sort(([a], [b]) => (a < b ? -1 : 1)).map(sortedLimit));
+}
+
+function sortedLimit([name, value]: [string, unknown]): unknown {
+  const plain = typeof value !== "object" || value === null;
+  return [name, plain ? value : Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1))];
+}
+
+/** Whether two rules make the same alerts, whatever they call them. */
+export function judgesAlike(a: Rule, b: Rule): boolean {
+  return ruleText(a, TELLING) === ruleText(b, TELLING);
+}
+
 /** Strictly above or below: a value at the threshold is neither. */
 export function exceeds(limit: Limit, value: number): boolean {
   return limit.direction === "above" ? value > limit.threshold : value < limit.threshold;
@@ -67,6 +86,15 @@ export function resolvedText(
       ? `cleared ${clear.direction} ${clear.threshold}`
       : `no longer ${when.direction} ${when.threshold}`;
   return `${series.device}: ${series.metric} is ${value}, ${why}`;
+}
+
+/** For an alert whose rule was changed, and by which it does not hold. */
+export function changedText(series: {
+  readonly rule: string;
+  readonly device: string;
+  readonly metric: string;
+}): string {
+  return `${series.device}: by the changed rule ${series.rule} there is no alert for ${series.metric}`;
 }
 
 /** For an alert whose rule was taken away, or is no longer about its series; its condition may still hold. */

@@ -295,6 +295,8 @@ export interface RebuildStates {
 export interface Exchange {
   /** What the key has from now on; asked for keys in which the two states differ, and for those that they bring with them. */
   now(key: string): unknown;
+  /** Keys that are asked for in any case. */
+  readonly always?: readonly string[];
   /** Whether the key surely keeps what it has, where the made state has nothing: asked before a value is looked at. */
   stays?(key: string): boolean;
   /** Other keys that may change where this one differs. */

@@ -373,7 +373,7 @@ test("five hours ahead and set back over midnight: what waits is put right, noth
   const { events, alerts, alertState, rejected } = NAMES;
   const rules = parseRules("rules:\n  - name: high\n    when: t above 4\n", "rules.yaml");
   const run = new TopologyTestDriver(
-    alertTopology({ events, alerts, alertState, rejected, changelog: "c", rules }),
+    alertTopology({ events, alerts, alertState, rejected, changelog: "c", rules, version: "v" }),
   );
   run.records(site.log);
   expect(run.events<Alert>(alerts)).toMatchObject([{ state: "firing", value: 5 }]);

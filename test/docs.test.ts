@@ -75,6 +75,7 @@ test.each([
   "docs/identity.md",
   "docs/kafka.md",
   "docs/rebuild.md",
+  "docs/rules.md",
   "docs/configuration.md",
 ])("%s links to files that exist, and names files that exist", (file) => {
   const text = read(file);

@@ -62,11 +62,12 @@ export async function rebuildEmbedded(
     for (const one of all) await one.prepare();
     for (const one of all) await one.catchUp(() => tell("replay", 0));
     const done: PartitionRebuild[] = [];
-    for (const one of all) {
+    // Those in which nothing was ever processed at the end: what they are to hold, the others may have to say.
+    for (const one of all.toSorted((a, b) => b.records - a.records)) {
       done.push(await one.exchange(() => tell("switch", done.length)));
       tell("switch", options.dryRun ? 0 : done.length);
     }
-    return done;
+    return done.sort((a, b) => a.partition - b.partition);
   } finally {
     await scratch.remove();
   }

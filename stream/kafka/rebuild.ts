@@ -141,12 +141,13 @@ class KafkaRebuild {
     await allOrFirstError(Array.from({ length: AT_ONCE }, () => work));
     this.#phase = "switch";
     const done: PartitionRebuild[] = [];
-    for (const one of this.#partitions) {
+    // Those in which nothing was ever processed at the end: what they are to hold, the others may have to say.
+    for (const one of this.#partitions.toSorted((a, b) => b.records - a.records)) {
       done.push(await (options.dryRun ? one.compare() : one.exchange()));
       if (!options.dryRun) this.#switched += 1;
       this.#tell();
     }
-    return done;
+    return done.sort((a, b) => a.partition - b.partition);
   }
 
   #tell(): void {

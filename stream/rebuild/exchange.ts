@@ -75,6 +75,8 @@ export async function* exchangeParts(
     for (const output of exchange.show(change, commit)) put(output);
   };
   const brought = new Brought();
+  const always = new Set(exchange.always);
+  for (const key of always) look(key);
   for await (const [key, before, after] of sideBySide(of.live, of.made)) {
     if (bytes >= PART_BYTES) {
       yield { changes, outputs };
@@ -87,6 +89,7 @@ export async function* exchangeParts(
       for (const output of exchange.publish?.(name, decodeCbor(after)) ?? []) put(output);
       continue;
     }
+    if (always.has(name)) continue;
     if (before && after && Buffer.compare(before, after) === 0) continue;
     if (!after && exchange.stays?.(name)) continue;
     look(name);
