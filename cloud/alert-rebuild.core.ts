@@ -160,7 +160,7 @@ class AlertExchange implements Exchange {
     if (!key.startsWith(ACTIVE)) return [];
     const before = was as Alert | undefined;
     const is = now as Alert | undefined;
-    const id = `${last.topic}/${last.partition}/${last.offset}/rebuilt`;
+    const id = `${last.topic}/${last.partition}/${last.offset}/rebuilt-${this.#options.version}`;
     if (is) return this.#outputs(is, `${is.alert}@${id}`, is.changed);
     if (!before) return [];
     this.#tally.withdrawn(before);

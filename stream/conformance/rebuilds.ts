@@ -11,16 +11,16 @@ import {
   type Counted,
   deferred,
   held,
-  outputOf,
   record,
   type Scene,
   scene,
   spec,
 } from "./harness.ts";
+import { type Names, planOf, sums } from "./sums.ts";
 
 const KEYS = 40;
 
-function names(s: Scene) {
+function names(s: Scene): Names {
   return {
     name: s.name("sums"),
     inputs: [s.topic("in")],
@@ -28,40 +28,6 @@ function names(s: Scene) {
     changelog: s.topic("changelog"),
   };
 }
-type Names = ReturnType<typeof names>;
-
-/** Count and sum of each key, and a view of them; `times` is what another version of the code would do otherwise. */
-function sums(n: Names, times = 1, size = 0): Topology {
-  return {
-    name: n.name,
-    inputs: n.inputs,
-    outputs: [{ topic: n.output, coalesce: true }],
-    changelog: n.changelog,
-    step(state, input) {
-      if (input.kind === "tick") return { state: [], outputs: [] };
-      const key = input.record.key ?? "";
-      const old = (state.get(key) as Counted | undefined) ?? { key, count: 0, sum: 0 };
-      const sum = old.sum + times * (held(input.record) as number);
-      const more = size > 0 ? { pad: "x".repeat(size) } : {};
-      return { state: [[key, { key, count: old.count + 1, sum, ...more }]], outputs: [] };
-    },
-    show({ key, now }) {
-      return [outputOf(n.output, key, `${key}@${JSON.stringify(now)?.length}`, now ?? null)];
-    },
-  };
-}
-
-function planOf(topology: Topology): RebuildPlan {
-  return {
-    replay: topology,
-    listed: [],
-    exchange: ({ made }) => ({
-      now: (key) => made.get(key),
-      show: (change, commit) => topology.show?.(change, commit) ?? [],
-    }),
-  };
-}
-
 async function make(log: EventLog, n: Names, partitions = 2): Promise<void> {
   await log.createTopics([
     ...n.inputs.map((topic) => spec(topic, partitions)),
@@ -87,7 +53,7 @@ async function options(more: Partial<RebuildOptions> = {}): Promise<RebuildOptio
 }
 
 /** What the view is to come to: of every input once. */
-async function expectSums(log: EventLog, n: Names, times: number): Promise<void> {
+export async function expectSums(log: EventLog, n: Names, times: number): Promise<void> {
   const wanted = new Map<string, Pick<Counted, "count" | "sum">>();
   for (const one of await all(log.read(n.inputs[0] as string))) {
     if (one.key === null) continue;

@@ -82,6 +82,11 @@ export interface KafkaLimits {
   readonly rebalanceTimeoutMs: number;
   /** A transaction whose owner died is aborted after this, ms; until then it holds up readers behind it. */
   readonly transactionTimeoutMs: number;
+  /**
+   * A rebuild holds the partition that it switches for so long at most, ms, and longer where the state is large. One that is
+   * killed there holds the partition up for this time.
+   */
+  readonly rebuildHoldMs: number;
 }
 
 export const KAFKA_LIMITS: KafkaLimits = {
@@ -106,6 +111,7 @@ export const KAFKA_LIMITS: KafkaLimits = {
   sessionTimeoutMs: 6000,
   rebalanceTimeoutMs: 30_000,
   transactionTimeoutMs: 30_000,
+  rebuildHoldMs: 30_000,
 };
 
 /** Everything settled, as the parts of the adapter get it. */

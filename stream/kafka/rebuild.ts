@@ -46,9 +46,7 @@ const AT_ONCE = 4;
 /** What is left to replay when the partition is taken over, at most, if the input does not outrun us; records. */
 const NEARLY = 2000;
 const CATCH_UPS = 8;
-/** A hold lasts at least so long, ms … */
-const LEAST_HOLD_MS = 30_000;
-/** … and longer for larger states: for each key in them … */
+/** A hold lasts longer for larger states, ms for each key in them … */
 const HOLD_PER_KEY_MS = 0.2;
 /** … up to what brokers let a transaction take by default, nearly. */
 const LONGEST_HOLD_MS = 14 * 60_000;
@@ -398,7 +396,7 @@ class PartitionRebuilder {
     for (const state of [this.#live, this.#made]) {
       for await (const some of state.keys("")) keys += some.length;
     }
-    const ms = LEAST_HOLD_MS + keys * HOLD_PER_KEY_MS;
+    const ms = this.#context.settings.limits.rebuildHoldMs + keys * HOLD_PER_KEY_MS;
     return Math.round(Math.min(LONGEST_HOLD_MS, ms));
   }
 
