@@ -21,6 +21,7 @@ export const STATES = [
 export const AREAS = [
   "settings",
   "identity",
+  "object store",
   "connection",
   "clock",
   "requests",

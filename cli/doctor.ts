@@ -12,7 +12,7 @@ export function doctorCommand(): Command {
   const command = new Command("doctor")
     .summary("is the Kafka fit for it: connection, clock, topics, rights")
     .description(
-      "Looks at the Kafka that a program's settings name: whether every broker answers and lets us in, the clocks, the requests that are needed, topics that differ from the configuration, and rights that are missing. Says how to put right what it finds, and changes nothing. Exit status 1 if something has to be put right, 2 if it could not look.",
+      "Looks at the Kafka that a program's settings name: whether every broker answers and lets us in, the clocks, the requests that are needed, topics that differ from the configuration, and rights that are missing; for a gateway also at its object store, with a small object that is put, fetched and removed. Says how to put right what it finds, and changes nothing else. Exit status 1 if something has to be put right, 2 if it could not look.",
     )
     .argument("[program]", "start, gateway, cloud or dashboard", "start")
     .option("--json", "as JSON");

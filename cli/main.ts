@@ -8,6 +8,7 @@ import { dashboardCommand } from "./dashboard.ts";
 import { doctorCommand } from "./doctor.ts";
 import { explainError } from "./errors.ts";
 import { gatewayCommand } from "./gateway.ts";
+import { payloadsCommand } from "./payloads.ts";
 import { rebuildCommand } from "./rebuild.ts";
 import { replayCommand } from "./replay.ts";
 import { simulateCommand } from "./simulate.ts";
@@ -26,10 +27,11 @@ Examples:
   tidegate audit                                   what was accepted, what arrived, what is missing
   tidegate rebuild rollups --dry-run               would rollups made anew from the events be different
   tidegate buffer check                            is what a gateway holds on its disk whole
+  tidegate payloads check                          is every large payload in the object store
   tidegate doctor cloud --config cloud.yaml        is that Kafka fit for it: connection, topics, rights
 
-Exit status: 0 done; 1 failed, audit found something missing, buffer something damaged, or doctor something to put right;
-2 audit, buffer or doctor could not look.`;
+Exit status: 0 done; 1 failed, audit or payloads found something missing, buffer something damaged, or doctor something to put right;
+2 audit, payloads, buffer or doctor could not look.`;
 
 const program = new Command("tidegate")
   .description(
@@ -52,6 +54,7 @@ for (const command of [
   replayCommand(),
   tailCommand(),
   auditCommand(),
+  payloadsCommand(),
   rebuildCommand(),
   bufferCommand(),
   configCommand(),

@@ -12,6 +12,7 @@ import { CommandError } from "./errors.ts";
 import { kafkaOptions } from "./kafka-log.ts";
 import { createLogger } from "./logger.ts";
 import { lookWhose } from "./look-whose.ts";
+import { storeFindings } from "./payload-store.ts";
 import { loadProgram, type ProgramSettings } from "./programs.ts";
 
 import { identityFindings } from "./whose.core.ts";
@@ -38,6 +39,8 @@ export async function runDoctor(
   const credentials = options.credentials?.() ?? {};
   const role = roleOf(program, settings);
   const now = Date.now();
+  const secretFile =
+    "payloads" in settings ? settings.payloads.s3.secret_access_key_file : undefined;
   const seen = await inspectKafka(options, {
     topics: [
       ...new Set([...role.specs.map(({ name }) => name), ...role.rights.map((one) => one.topic)]),
@@ -47,10 +50,11 @@ export async function runDoctor(
     transactionalIds: role.transactionalIds,
   });
   return [
-    ...settingFindings(kafka, credentials, now),
+    ...settingFindings(kafka, credentials, secretFile, now),
     ...("hardware" in settings
       ? identityFindings(await lookWhose(settings.data_dir, settings))
       : []),
+    ...("payloads" in settings ? await storeFindings(settings.payloads, settings.data_dir) : []),
     ...("clock" in settings ? [timeService(settings.clock.mark_file)] : []),
     ...findings(seen, {
       role,
@@ -74,6 +78,7 @@ function principalOf({ sasl, tls }: KafkaCredentials): string {
 function settingFindings(
   kafka: KafkaConfig,
   credentials: KafkaCredentials,
+  secretFile: string | undefined,
   now: number,
 ): Finding[] {
   const { sasl, tls } = credentials;
@@ -99,6 +104,7 @@ function settingFindings(
     ["kafka.sasl.password_file", kafka.sasl.password_file],
     ["kafka.tls.key_file", kafka.tls.key_file],
     ["kafka.tls.key_passphrase_file", kafka.tls.key_passphrase_file],
+    ["payloads.s3.secret_access_key_file", secretFile],
   ] as const;
   for (const [setting, file] of files) {
     if (file === undefined) continue;
