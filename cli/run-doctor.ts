@@ -32,6 +32,9 @@ export async function runDoctor(
   const settings: ProgramSettings[RoleName] = loadProgram(program, file, flags);
   const { kafka, topics } = settings;
   if (kafka.brokers.length === 0) {
+    const store =
+      "payloads" in settings ? await storeFindings(settings.payloads, settings.data_dir) : [];
+    if (store.length > 0) return store;
     throw new CommandError("no Kafka is named: set kafka.brokers, or --brokers HOST:PORT");
   }
   // What it says itself is better than what is logged on the way.
