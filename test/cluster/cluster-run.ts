@@ -9,6 +9,7 @@ import { destination, pino } from "pino";
 import type { CloudStatus } from "../../cloud/cloud.ts";
 import { cloudTopicSpecs, cloudTopologies } from "../../cloud/topics.ts";
 import { topicNames } from "../../events/topics.ts";
+import { childSeed, sfc32 } from "../../simulator/random.ts";
 import { KafkaEventLog } from "../../stream/kafka/kafka-event-log.ts";
 import type { KafkaLimits } from "../../stream/kafka/options.ts";
 import { KafkaCluster } from "../kafka/kafka-cluster.ts";
@@ -18,7 +19,7 @@ import type { GatewaysOptions } from "./gateways.child.ts";
 import { type ClusterVerdict, type Judged, judge } from "./judge.core.ts";
 import { Peer } from "./peer.ts";
 import type { ProcessorsOptions } from "./processors.child.ts";
-import { type Kind, LANES, type Lane, schedule } from "./schedule.core.ts";
+import { type Kind, LANES, type Lane, schedule, shuffled } from "./schedule.core.ts";
 import { STRIKES } from "./strike.ts";
 import { readTold } from "./told.core.ts";
 import { readView } from "./view.ts";
@@ -34,6 +35,8 @@ export interface RunOptions {
   readonly directory: string;
   readonly gateways: number;
   readonly gatewayProcesses: number;
+  /** Gateways, chosen by the seed, that have a process each: so one alone can be killed, and any of them all is tried in time. */
+  readonly oneGateways: number;
   readonly processors: number;
   readonly partitions: number;
   /** Of each gateway, readings a second. */
@@ -77,7 +80,8 @@ export async function runCluster(options: RunOptions): Promise<ClusterReport> {
     ...processors(options, cluster, onEnded),
     ...gateways(options, cluster, onEnded),
   };
-  const all = [...peers.processors, ...peers.gateways];
+  const allGateways = [...peers.gateways, ...peers.ones];
+  const all = [...peers.processors, ...allGateways];
   const logger = pino({ level: "info" }, destination({ dest: join(directory, "log"), sync: true }));
   const brokers = cluster.directAddresses;
   const log = new KafkaEventLog({ brokers, clientId: "cluster-judge", logger, ...REPLICAS });
@@ -90,15 +94,15 @@ export async function runCluster(options: RunOptions): Promise<ClusterReport> {
     const struck = await strikeAll(options, { cluster, ...peers, note });
     note("the faults are over; no more readings");
     const quiet = performance.now();
-    for (const peer of peers.gateways) peer.send("quiet");
-    await withDeadline("the log has everything", drained(peers.gateways));
+    for (const peer of allGateways) peer.send("quiet");
+    await withDeadline("the log has everything", drained(allGateways));
     note("the log has everything that the gateways had");
     await withDeadline("the processors are through", caughtUp(log));
     note("the processors are through");
     const through = performance.now();
     problems.push(...(await states(peers.processors)));
     await Promise.all(all.map((peer) => peer.end("SIGTERM")));
-    const told = peers.gateways.map((peer) => readFileSync(join(peer.directory, "told"), "utf8"));
+    const told = allGateways.map((peer) => readFileSync(join(peer.directory, "told"), "utf8"));
     const names = topicNames(NAMESPACE);
     const judged: Judged = {
       seed,
@@ -148,24 +152,33 @@ function processors(options: RunOptions, cluster: KafkaCluster, onEnded: OnEnded
 }
 
 function gateways(options: RunOptions, cluster: KafkaCluster, onEnded: OnEnded) {
-  const { seed, directory, rate, limits = {} } = options;
-  const names = Array.from({ length: options.gateways }, (_, i) => `gw-${i + 1}`);
-  const peers = Array.from({ length: options.gatewayProcesses }, (_, i) => {
-    const name = `gateways-${i + 1}`;
+  const { seed, directory, rate, gatewayProcesses, oneGateways, limits = {} } = options;
+  const all = Array.from({ length: options.gateways }, (_, i) => `gw-${i + 1}`);
+  const names = shuffled(all, sfc32(childSeed(seed, "gateways with a process of their own")));
+  const [alone, together] = [names.slice(0, oneGateways), names.slice(oneGateways)];
+  const peer = (name: string, of: readonly string[]) => {
     const own = join(directory, name);
     const argument = (life: number): GatewaysOptions => ({
       brokers: cluster.addresses,
       topic: topicNames(NAMESPACE).events,
       seed,
-      gateways: names.filter((_, at) => at % options.gatewayProcesses === i),
+      gateways: of,
       life,
       rate,
       directory: own,
       limits,
     });
     return new Peer({ name, script: "gateways.child.ts", directory: own, argument, onEnded });
-  });
-  return { gateways: peers };
+  };
+  return {
+    gateways: Array.from({ length: gatewayProcesses }, (_, i) =>
+      peer(
+        `gateways-${i + 1}`,
+        together.filter((_, at) => at % gatewayProcesses === i),
+      ),
+    ),
+    ones: alone.map((name) => peer(name, [name])),
+  };
 }
 
 /** All lanes to their ends. @returns how often each kind struck */

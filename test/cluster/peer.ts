@@ -7,6 +7,7 @@ import { once } from "node:events";
 import { mkdirSync, openSync } from "node:fs";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
+import { setTimeout as pause } from "node:timers/promises";
 
 /** How long it may take to say something that it has to say, ms: machines that run tests may be busy. */
 const SAYS_DEADLINE_MS = 600_000;
@@ -54,6 +55,18 @@ export class Peer {
 
   /** Resolves when it says that it is ready. */
   async start(): Promise<void> {
+    this.#begin();
+    await this.says("ready");
+  }
+
+  /** A life that is over after the time, whatever it has come to by then. */
+  async startAndKill(afterMs: number): Promise<void> {
+    this.#begin();
+    await pause(afterMs);
+    await this.end("SIGKILL");
+  }
+
+  #begin(): void {
     const { script, argument, directory, onEnded } = this.#options;
     mkdirSync(directory, { recursive: true });
     this.lives += 1;
@@ -77,7 +90,6 @@ export class Peer {
       life.ended = true;
       onEnded(`${this.name} ended by itself (${signal ?? code}): see ${join(directory, "stderr")}`);
     });
-    await this.says("ready");
   }
 
   /** Resolves when this life has said it. @throws Error where it ends, or takes too long */

@@ -16,6 +16,7 @@ const { values } = parseArgs({
     minutes: { type: "string", default: "5" },
     seed: { type: "string", default: String(Math.floor(Math.random() * 2 ** 31)) },
     gateways: { type: "string", default: "200" },
+    alone: { type: "string", default: "8" },
     rate: { type: "string", default: "3" },
     processors: { type: "string", default: "3" },
     partitions: { type: "string", default: "6" },
@@ -24,7 +25,7 @@ const { values } = parseArgs({
 });
 const seed = Number(values.seed);
 const directory = mkdtempSync(join(tmpdir(), "tidegate-cluster-"));
-const again = `npm run test:cluster -- --minutes ${values.minutes} --seed ${seed} --gateways ${values.gateways} --rate ${values.rate} --processors ${values.processors} --partitions ${values.partitions}`;
+const again = `npm run test:cluster -- --minutes ${values.minutes} --seed ${seed} --gateways ${values.gateways} --alone ${values.alone} --rate ${values.rate} --processors ${values.processors} --partitions ${values.partitions}`;
 
 async function run(): Promise<number> {
   const jars = await kafkaJars();
@@ -37,11 +38,17 @@ async function run(): Promise<number> {
       directory,
       gateways: Number(values.gateways),
       gatewayProcesses: 4,
+      oneGateways: Number(values.alone),
       processors: Number(values.processors),
       partitions: Number(values.partitions),
       rate: Number(values.rate),
       untilMs: Number(values.minutes) * 60_000,
-      faults: { brokers: Infinity, processors: Infinity, gateways: Infinity },
+      faults: {
+        brokers: Infinity,
+        processors: Infinity,
+        gateways: Infinity,
+        "one gateway": Infinity,
+      },
       onNote: (line) => console.log(line),
     });
   } catch (error) {

@@ -1,11 +1,11 @@
 /**
- * Which fault strikes when, whom and for how long: a function of the seed alone. Three lanes go on beside each other, one for brokers
- * and the network, one for processors, one for gateways; within a lane one fault is over before the next begins, so that it is
+ * Which fault strikes when, whom and for how long: a function of the seed alone. Four lanes go on beside each other, one for brokers
+ * and the network, one for processors, one for gateways by the dozen, one for gateways one by one; within a lane one fault is over before the next begins, so that it is
  * known what each of them did. Every kind comes once before any comes again.
  */
 import { childSeed, sfc32 } from "../../simulator/random.ts";
 
-export const LANES = ["brokers", "processors", "gateways"] as const;
+export const LANES = ["brokers", "processors", "gateways", "one gateway"] as const;
 export type Lane = (typeof LANES)[number];
 
 /** How long something is gone, away, slow: from, to, ms. Brokers are given up after 4 s, members of a group after 6. */
@@ -38,6 +38,11 @@ const KINDS = {
     "kill all gateways": [0, 1500],
     "stop gateways": [1000, 8000],
   },
+  "one gateway": {
+    "kill one gateway": [0, 2000],
+    "kill one gateway twice": [0, 1500],
+    "stop one gateway": [1000, 8000],
+  },
 } as const satisfies Record<Lane, Record<string, readonly [number, number]>>;
 
 export type Kind = { [L in Lane]: keyof (typeof KINDS)[L] & string }[Lane];
@@ -58,6 +63,7 @@ const LONGEST_PAUSE_MS: Readonly<Record<Lane, number>> = {
   brokers: 3000,
   processors: 6000,
   gateways: 5000,
+  "one gateway": 3000,
 };
 const SHORTEST_PAUSE_MS = 300;
 
@@ -80,7 +86,7 @@ export function* schedule(seed: number, lane: Lane): Generator<Step, never> {
   }
 }
 
-function shuffled<T>(all: readonly T[], random: () => number): T[] {
+export function shuffled<T>(all: readonly T[], random: () => number): T[] {
   return all
     .map((one) => [random(), one] as const)
     .toSorted(([a], [b]) => a - b)

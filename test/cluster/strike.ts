@@ -10,7 +10,9 @@ import { type Kind, oneOf, type Step } from "./schedule.core.ts";
 export interface Arena {
   readonly cluster: KafkaCluster;
   readonly processors: readonly Peer[];
+  /** Processes of many gateways, and those of one. */
   readonly gateways: readonly Peer[];
+  readonly ones: readonly Peer[];
   /** One line for whoever wants to know what happened. */
   note(text: string): void;
 }
@@ -19,6 +21,8 @@ type Strike = (arena: Arena, step: Step) => Promise<void>;
 
 /** Answers that are lost at most, at one broker. */
 const MOST_LOST = 30;
+/** After its start; it takes about a second until it sends. */
+const LATEST_SECOND_KILL_MS = 2500;
 /** Each way, ms. */
 const SLOWEST_MS = 300;
 
@@ -58,7 +62,7 @@ interface Restart {
   readonly awayMs: number;
   readonly signal?: "SIGKILL" | "SIGTERM";
   /** @returns what became of its state */
-  meanwhile?(peer: Peer): Promise<string>;
+  meanwhile?(peer: Peer): Promise<string | undefined>;
 }
 
 /** As a machine that swaps, or one that is moved: the others give it up, and it knows nothing of it. */
@@ -97,7 +101,7 @@ async function olderState(peer: Peer): Promise<string> {
 }
 
 const onProcessor =
-  (meanwhile: ((peer: Peer) => Promise<string>) | undefined, signal?: "SIGTERM"): Strike =>
+  (meanwhile: Restart["meanwhile"] | undefined, signal?: "SIGTERM"): Strike =>
   async (arena, { whom, lastsMs }) => {
     const peer = oneOf(arena.processors, whom);
     await restart(arena, peer, {
@@ -127,8 +131,8 @@ export const STRIKES: Readonly<Record<Kind, Strike>> = {
   ),
   "kill all brokers": (arena, { lastsMs }) => restartBrokers(arena, NODES, lastsMs),
   "kill everything": async (arena, { lastsMs }) => {
-    const { cluster, processors, gateways, note } = arena;
-    const peers = [...processors, ...gateways];
+    const { cluster, processors, gateways, ones, note } = arena;
+    const peers = [...processors, ...gateways, ...ones];
     // Everybody is dead before anybody is started: brokers last, as they would notice.
     const { promise: allDead, resolve } = Promise.withResolvers<void>();
     let alive = peers.length;
@@ -221,9 +225,23 @@ export const STRIKES: Readonly<Record<Kind, Strike>> = {
   "kill gateways": (arena, { whom, lastsMs }) =>
     restart(arena, oneOf(arena.gateways, whom), { awayMs: lastsMs }),
   "kill all gateways": async (arena, { lastsMs }) => {
-    const { gateways } = arena;
-    await Promise.all(gateways.map((peer) => restart(arena, peer, { awayMs: lastsMs })));
+    const peers = [...arena.gateways, ...arena.ones];
+    await Promise.all(peers.map((peer) => restart(arena, peer, { awayMs: lastsMs })));
   },
   "stop gateways": (arena, { whom, lastsMs }) =>
     standStill(arena, oneOf(arena.gateways, whom), lastsMs),
+  "kill one gateway": (arena, { whom, lastsMs }) =>
+    restart(arena, oneOf(arena.ones, whom), { awayMs: lastsMs }),
+  "kill one gateway twice": async (arena, { whom, lastsMs, force }) => {
+    const peer = oneOf(arena.ones, whom);
+    // The second time while it looks its store over, or has just begun to send what was in flight.
+    const meanwhile = async () => {
+      await peer.startAndKill(force * LATEST_SECOND_KILL_MS);
+      arena.note(`${peer.name} is killed again as it starts`);
+      return undefined;
+    };
+    await restart(arena, peer, { awayMs: lastsMs, meanwhile });
+  },
+  "stop one gateway": (arena, { whom, lastsMs }) =>
+    standStill(arena, oneOf(arena.ones, whom), lastsMs),
 };

@@ -30,6 +30,8 @@ const PROPERTIES: Readonly<Record<string, string>> = {
   // Long enough that a busy machine is not taken for a dead broker, short enough that a test sees one given up.
   "broker.session.timeout.ms": "4000",
   "broker.heartbeat.interval.ms": "500",
+  // By itself a broker ends that is not registered within a minute, which on a busy machine it may not be.
+  "initial.broker.registration.timeout.ms": "600000",
 };
 
 const WHOLE_POLL_MS = 100;
