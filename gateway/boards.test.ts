@@ -66,6 +66,16 @@ test("before network cards alone say that it is other hardware they are looked a
   expect(moved.board.gateway).toMatch(/^plant-7-/);
 });
 
+test("hardware that nothing tells is said, once a start", async () => {
+  const look = async () => ({ evidence: {}, unreadable: [], passedOver: undefined });
+  await start("", { look });
+  await start("", { look });
+  expect(lines).toMatchObject([
+    { level: 30, msg: expect.stringContaining("hardware.id") },
+    { level: 30, msg: expect.stringContaining("hardware.id") },
+  ]);
+});
+
 test("another name for what has one is refused", async () => {
   await start("aaaa1");
   await expect(start("aaaa1", { wanted: "plant-8" })).rejects.toMatchObject({

@@ -94,8 +94,15 @@ function tellFaults(isKnown: boolean, faults: readonly string[], logger: Logger)
   }
 }
 
-function tell({ from, board }: Settled, { wanted, hardware, logger }: BoardsOptions): void {
+function tell(settled: Settled, { wanted, hardware, logger }: BoardsOptions): void {
+  const { from, board, known } = settled;
   const { gateway, base } = board;
+  if (!known) {
+    logger.info(
+      { gateway },
+      "nothing tells this hardware from other hardware, so a copied card would not be noticed: set hardware.id",
+    );
+  }
   if (gateway !== base) {
     const configured = wanted === base ? " (gateway_id was copied with it)" : "";
     logger.warn(
