@@ -43,24 +43,27 @@ export class MemoryDatabase {
     make: (key: Buffer, value: Buffer) => T,
   ): Scan<T> {
     const end = lt.toString("latin1");
-    let next = gte.toString("latin1");
+    let from = gte.toString("latin1");
     let left = limit;
     const nextv = async (count: number): Promise<T[]> => {
       const found: T[] = [];
-      for (const key of this.#keys.from(next)) {
+      for (const key of this.#keys.from(from)) {
         if (key >= end || found.length >= count || left <= 0) break;
         left -= 1;
         found.push(make(Buffer.from(key, "latin1"), this.#values.get(key) as Buffer));
         // The least key above it.
-        next = `${key}\u0000`;
+        from = `${key}\u0000`;
       }
       return found;
     };
-    return { nextv, all: () => nextv(Number.POSITIVE_INFINITY), close: async () => {} };
+    const next = async () => (await nextv(1))[0];
+    return { next, nextv, all: () => nextv(Number.POSITIVE_INFINITY), close: async () => {} };
   }
 }
 
 export interface Scan<T> {
+  /** Undefined behind the last. */
+  next(): Promise<T | undefined>;
   nextv(count: number): Promise<T[]>;
   all(): Promise<T[]>;
   close(): Promise<void>;
