@@ -176,7 +176,10 @@ test("over the whole history: active alerts and memory end as a fresh run of the
         Object.fromEntries([...of].filter(([key]) => key !== RULES));
       expect(memory(switched.state)).toEqual(memory(fresh.state));
       // And from there on, by processors whose file is still the old one, all is told as by the new rules.
-      const on = new TopologyTestDriver(topology(...was), { state: switched.state });
+      const on = new TopologyTestDriver(topology(...was), {
+        commitInputs: 3,
+        state: switched.state,
+      });
       const rest = records.slice(half);
       const after = fresh.outputs.length;
       fresh.records(rest);

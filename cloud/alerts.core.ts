@@ -40,12 +40,11 @@ import type { Output, StateView, StepResult, StoredRecord, Topology } from "../s
 import {
   arrival,
   Fault,
-  firstSeen,
+  firstArrival,
   type JournalRecord,
   latestPossible,
   MAX_AHEAD_MS,
   readingTime,
-  readJournal,
   readValue,
 } from "./journal.core.ts";
 import { rejected } from "./rejected.core.ts";
@@ -140,11 +139,9 @@ export function alertTopology(options: AlertOptions): Topology {
     changelog: options.changelog,
     listed: [ACTIVE],
     step(state, input) {
-      if (input.kind === "tick") return NOTHING;
-      const journal = readJournal(input.record);
-      if (journal instanceof Fault) return NOTHING;
-      const seen = firstSeen(state, journal);
-      if (!seen) return NOTHING;
+      const first = firstArrival(state, input);
+      if (!first) return NOTHING;
+      const { journal, seen } = first;
       const change = new Change(options, state);
       change.state.push(seen);
       const known = state.get(RULES) as RulesState | undefined;
@@ -155,7 +152,7 @@ export function alertTopology(options: AlertOptions): Topology {
         read(change, journal, byMetric);
       } else if (journal.type === "tidegate.heartbeat") {
         const fault = beat(change, journal, byName);
-        if (fault) change.outputs.push(rejected(target, input.record, fault));
+        if (fault) change.outputs.push(rejected(target, journal.record, fault));
       }
       return change;
     },

@@ -12,11 +12,10 @@ import type { Device } from "../events/schema.ts";
 import type { StepResult, Topology } from "../stream/port.ts";
 import {
   Fault,
-  firstSeen,
+  firstArrival,
   latestPossible,
   MAX_AHEAD_MS,
   readingTime,
-  readJournal,
   readValue,
 } from "./journal.core.ts";
 
@@ -37,12 +36,10 @@ export function deviceTopology(options: DeviceOptions): Topology {
     outputs: [{ topic: options.devices, coalesce: true }],
     changelog: options.changelog,
     step(state, input) {
-      if (input.kind === "tick") return NOTHING;
-      const { record } = input;
-      const journal = readJournal(record);
-      if (journal instanceof Fault) return NOTHING;
-      const seen = firstSeen(state, journal);
-      if (!seen) return NOTHING;
+      const first = firstArrival(state, input);
+      if (!first) return NOTHING;
+      const { journal, seen } = first;
+      const { record } = journal;
       if (journal.type !== "tidegate.reading") return { state: [seen], outputs: [] };
       const reading = readValue("tidegate.reading", record);
       if (reading instanceof Fault) return { state: [seen], outputs: [] };

@@ -6,7 +6,7 @@
 import { CodecError, decodeEvent } from "../events/codec.ts";
 import { type Epoch, type GatewayId, parseEventId, parseGatewaySource } from "../events/ids.ts";
 import type { EventOf, EventType, Reading } from "../events/schema.ts";
-import type { StateView, StoredRecord } from "../stream/port.ts";
+import type { StateView, StoredRecord, TopologyInput } from "../stream/port.ts";
 import { type Seen, see } from "./dedupe.core.ts";
 import { remembered, rememberedPair } from "./remembered.core.ts";
 
@@ -76,6 +76,21 @@ export function firstSeen(
   const key = seenKey(journal);
   const seen = see(state.get(key) as Seen | undefined, journal.sequence);
   return seen && [key, seen];
+}
+
+/** A record of the journal, and the state entry that says that it was seen. */
+export interface FirstArrival {
+  readonly journal: JournalRecord;
+  readonly seen: readonly [key: string, value: Seen];
+}
+
+/** @returns undefined for ticks, for duplicates, and for what stands in no journal: the ledger refuses that, once for all */
+export function firstArrival(state: StateView, input: TopologyInput): FirstArrival | undefined {
+  if (input.kind === "tick") return undefined;
+  const journal = readJournal(input.record);
+  if (journal instanceof Fault) return undefined;
+  const seen = firstSeen(state, journal);
+  return seen && { journal, seen };
 }
 
 /** The event in a record, or why there is none. */

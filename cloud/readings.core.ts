@@ -13,7 +13,7 @@
 import { deviceKey } from "../events/ids.ts";
 import type { DeviceReading } from "../events/schema.ts";
 import type { StepResult, Topology } from "../stream/port.ts";
-import { Fault, firstSeen, readingTime, readJournal, readValue } from "./journal.core.ts";
+import { Fault, firstArrival, readingTime, readValue } from "./journal.core.ts";
 
 export interface ReadingsOptions {
   readonly events: string;
@@ -30,12 +30,10 @@ export function readingsTopology(options: ReadingsOptions): Topology {
     outputs: [{ topic: options.readings, coalesce: false }],
     changelog: options.changelog,
     step(state, input) {
-      if (input.kind === "tick") return NOTHING;
-      const { record } = input;
-      const journal = readJournal(record);
-      if (journal instanceof Fault) return NOTHING;
-      const seen = firstSeen(state, journal);
-      if (!seen) return NOTHING;
+      const first = firstArrival(state, input);
+      if (!first) return NOTHING;
+      const { journal, seen } = first;
+      const { record } = journal;
       if (journal.type !== "tidegate.reading") return { state: [seen], outputs: [] };
       const reading = readValue("tidegate.reading", record);
       if (reading instanceof Fault) return { state: [seen], outputs: [] };

@@ -25,12 +25,11 @@ import { add, has, type Intervals, size, subtract } from "./dedupe.core.ts";
 import { type Held, HeldReadings } from "./held.core.ts";
 import {
   Fault,
-  firstSeen,
+  firstArrival,
   type JournalRecord,
   latestPossible,
   MAX_AHEAD_MS,
   readingTime,
-  readJournal,
   readValue,
 } from "./journal.core.ts";
 import { type Aggregate, lookUp, merged, type Pack, packed } from "./packs.core.ts";
@@ -82,12 +81,10 @@ export function rollupTopology(options: RollupOptions): Topology {
     ],
     changelog: options.changelog,
     step(state, input) {
-      if (input.kind === "tick") return NOTHING;
-      const { record } = input;
-      const journal = readJournal(record);
-      if (journal instanceof Fault) return NOTHING;
-      const seen = firstSeen(state, journal);
-      if (!seen) return NOTHING;
+      const first = firstArrival(state, input);
+      if (!first) return NOTHING;
+      const { journal, seen } = first;
+      const { record } = journal;
       const change = new Change(options, state);
       change.set(...seen);
       const held = new HeldReadings(change, journal.gateway);
