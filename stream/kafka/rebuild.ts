@@ -129,8 +129,8 @@ class KafkaRebuild {
       }),
     );
     this.#partitions = ranges.map((range) => {
-      const start = Math.max(range.start, begins?.get(range.partition) ?? range.start);
-      return new PartitionRebuilder(this.#context, { ...range, start }, () => this.#tell());
+      const begin = Math.max(range.start, begins?.get(range.partition) ?? range.start);
+      return new PartitionRebuilder(this.#context, range, begin, () => this.#tell());
     });
     const waiting = [...this.#partitions];
     const work = async () => {
@@ -163,6 +163,8 @@ class KafkaRebuild {
 class PartitionRebuilder {
   readonly #context: Context;
   readonly #range: PartitionRange;
+  /** The first offset to replay. */
+  readonly #begin: number;
   readonly #tell: () => void;
   readonly #live: LocalState;
   readonly #made: LocalState;
@@ -175,7 +177,7 @@ class PartitionRebuilder {
   #goal = 0;
   #heldMs = 0;
 
-  constructor(context: Context, range: PartitionRange, tell: () => void) {
+  constructor(context: Context, range: PartitionRange, begin: number, tell: () => void) {
     const { settings, topology, groupId, session, scratch, plan, input } = context;
     const { partition } = range;
     this.#context = context;
@@ -184,7 +186,8 @@ class PartitionRebuilder {
     this.#live = scratch.of("live", partition);
     this.#made = scratch.of("made", partition);
     this.#replay = new Replay(plan.replay, this.#made);
-    this.#at = range.start;
+    this.#begin = begin;
+    this.#at = begin;
     const restored = () => scratch.checkRoom();
     this.#changelog = new Changelog(
       { settings, topology, groupId, restored },
@@ -214,7 +217,7 @@ class PartitionRebuilder {
       await this.#live.clear();
       await this.#replay.begin();
       this.#goal = await this.#restored(-1, signal);
-      this.#at = this.#range.start;
+      this.#at = this.#begin;
     });
     await this.#catchUp();
   }
@@ -364,7 +367,7 @@ class PartitionRebuilder {
     const { input } = this.#context;
     const positions = await this.#changelog.restore(end, signal);
     if (positions?.[input] !== undefined) return positions[input];
-    // Nothing was ever committed: there is no state, and nothing to replay.
+    // Nothing was ever committed: there is no state, and whoever processes the partition begins where the log does.
     const { offsets } = await this.#groupOffsets();
     return offsets.get(input) ?? this.#range.start;
   }
