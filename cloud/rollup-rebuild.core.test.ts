@@ -203,6 +203,19 @@ describe("where the beginning is gone", () => {
     expect(on.records(records)).toEqual([]);
   });
 
+  test("a late reading that is the replay's first of a series makes no leap of the next one", async () => {
+    const journal = new TestJournal("gw-one");
+    const records = [
+      journal.reading("a", { t: 1 }),
+      // Two days back, and taken: the series goes on from where it was.
+      journal.reading("a", { t: 2 }, { time: NOON - 40 * HOUR }),
+      journal.reading("a", { t: 3 }),
+    ];
+    const live = run(records);
+    const now = await rebuilt(rollupRebuild(topology(), KEEP), live.state, records.slice(1));
+    expect(sorted(now.state)).toEqual(sorted(live.state));
+  });
+
   test("a series that was silent since the cut keeps all it has", async () => {
     const journal = new TestJournal("gw-one");
     const old = Array.from({ length: 20 }, () => journal.reading("silent", { t: 1 }));

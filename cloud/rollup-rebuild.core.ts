@@ -314,13 +314,14 @@ class MixedSeries {
       const added = own.filter(([number]) => this.#pack(series, resolution, number));
       return added.reduce<Intervals>((set, one) => union(set, [one]), all);
     };
-    const leapt = [was, is].flatMap((one) => one.leapt ?? []);
+    // To the replay a late reading may be a series' first, and what follows it a leap, which would keep windows for too long.
+    const { leapt } = this.#openOf("live", series) ? was : is;
     const now: Packs = {
       "1m": numbers("1m"),
       "1h": numbers("1h"),
-      ...(leapt.length > 0 ? { leapt: Math.max(...leapt) } : {}),
+      ...(leapt === undefined ? {} : { leapt }),
     };
-    return now["1m"].length + now["1h"].length > 0 || leapt.length > 0 ? now : undefined;
+    return now["1m"].length + now["1h"].length > 0 || leapt !== undefined ? now : undefined;
   }
 }
 
