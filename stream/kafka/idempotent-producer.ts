@@ -59,13 +59,13 @@ export class IdempotentProducer {
     if (records.length === 0) return { ms: 0, tries: 1 };
     this.#busy = true;
     const { limits, now, moment } = this.#settings;
-    const packed = await packSmall(records, limits.compressFromBytes);
     const { topic } = destination;
     // Fixed at the first try: partitions added meanwhile must not send the same batch to another one.
     let partition: number | undefined;
     // A broker that takes no time as far from its own as ours gets none.
     let timed = true;
     try {
+      const packed = await packSmall(records, limits.compressFromBytes);
       for (let tries = 1; ; tries++) {
         await this.#pace?.take(packed.bytes.length);
         const begun = moment();
