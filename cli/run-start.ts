@@ -4,11 +4,14 @@ import { collectDefaultMetrics, Registry } from "@prometheus-io/client";
 import type { Logger } from "pino";
 import { Cloud } from "../cloud/cloud.ts";
 import { registerCloudMetrics } from "../cloud/metrics.ts";
+import type { ObjectSource } from "../dashboard/api.ts";
 import { dashboardOptionsOf } from "../dashboard/config.ts";
 import { dashboardRoutes } from "../dashboard/routes.ts";
 import { Gateway } from "../gateway/gateway.ts";
 import { gatewayRoutes } from "../gateway/http.ts";
 import { registerGatewayMetrics } from "../gateway/metrics.ts";
+import { isObjectKey } from "../gateway/payloads/keys.core.ts";
+import { openObjectStore } from "../gateway/payloads/open-store.ts";
 import { loadRules } from "../rules/file.ts";
 import { journalTopicSpecs } from "../stream/topic-specs.ts";
 import { createEventLog } from "./connect-log.ts";
@@ -72,6 +75,7 @@ export async function startAll(settings: StartSettings): Promise<Started> {
     await app.register(dashboardRoutes, {
       ...dashboardOptionsOf(settings.dashboard),
       readModel,
+      objects: objectSource(settings),
       version: VERSION,
       namespace,
       hints: { mqttHost: shownHost(settings.mqtt.host), mqttPort: gateway.mqttPort },
@@ -81,6 +85,12 @@ export async function startAll(settings: StartSettings): Promise<Started> {
   // The gateway first: the processors ask for the log's topics, and a device waits for nothing behind the buffer.
   const stop = await startParts([rebuildSweep(settings), log, gateway, cloud, http, runFile]);
   return { gateway, cloud, url: http.url, logger, stop };
+}
+
+/** The gateway's object store, for the pages. */
+function objectSource(settings: StartSettings): ObjectSource {
+  const store = openObjectStore(settings.payloads, settings.data_dir, 0);
+  return async (key, signal) => (isObjectKey(key) ? await store.get(key, signal) : undefined);
 }
 
 /** A host that a client on this machine can use. */

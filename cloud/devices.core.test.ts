@@ -113,3 +113,26 @@ test("what comes before any clock is set is newer than what came before it, and 
   run.records([journal.reading("a", { t: 1 }), journal.reading("a", { t: 2 }, unset)]);
   expect(device(run)).toMatchObject({ last_seen: NOON, metrics: { t: { value: 2, time: NOON } } });
 });
+
+test("a device keeps the newest of its large payloads and counts them, also one that sends nothing else", () => {
+  const run = driver();
+  const journal = new TestJournal("gw-one", "0000000001", { now: NOON + 60_000 });
+  const stored = (payload: string, accepted: number) =>
+    journal.event("tidegate.payload-stored", {
+      ...journal.stamp(),
+      ...{ payload, device: "a", topic: "t", size: 7, sha256: "0".repeat(64), accepted },
+      ...{ key: `k/${payload}`, ref: `s3://b/k/${payload}` },
+    });
+  const second = stored("2", NOON + 2);
+  run.records([second, stored("1", NOON + 1)]);
+  expect(device(run)).toMatchObject({
+    last_seen: NOON + 2,
+    readings: 0,
+    payloads: 2,
+    payload: { payload: "2", time: NOON + 2, ref: "s3://b/k/2" },
+  });
+  run.records([second, journal.reading("a", { t: 1 }), stored("3", NOON + 1e12)]);
+  // What a clock that ran ahead said is no later than when it was sent.
+  expect(device(run)).toMatchObject({ readings: 1, payloads: 3, payload: { payload: "3" } });
+  expect(device(run)?.last_seen).toBeLessThan(NOON + 1e6);
+});

@@ -8,7 +8,7 @@
  */
 import { deviceKey } from "../events/ids.ts";
 import { MAX_METRICS, MAX_NAME_LENGTH, MAX_TEXT_VALUE_LENGTH } from "../events/limits.ts";
-import type { Device } from "../events/schema.ts";
+import type { Device, PayloadStored } from "../events/schema.ts";
 import type { StepResult, Topology } from "../stream/port.ts";
 import {
   Fault,
@@ -40,6 +40,16 @@ export function deviceTopology(options: DeviceOptions): Topology {
       if (!first) return NOTHING;
       const { journal, seen } = first;
       const { record } = journal;
+      if (journal.type === "tidegate.payload-stored") {
+        const stored = readValue("tidegate.payload-stored", record);
+        if (stored instanceof Fault) return { state: [seen], outputs: [] };
+        const stateKey = `${DEVICE}${deviceKey(journal.gateway, stored.device)}`;
+        const old = state.get(stateKey) as Device | undefined;
+        // A clock that ran ahead when it was taken in does not outlast what was true when it was sent.
+        const accepted = Math.min(stored.accepted, record.timestamp);
+        const device = withPayload(old, journal.gateway, { ...stored, accepted });
+        return { state: device ? [seen, [stateKey, device]] : [seen], outputs: [] };
+      }
       if (journal.type !== "tidegate.reading") return { state: [seen], outputs: [] };
       const reading = readValue("tidegate.reading", record);
       if (reading instanceof Fault) return { state: [seen], outputs: [] };
@@ -66,6 +76,8 @@ export function deviceTopology(options: DeviceOptions): Topology {
           time,
           (before) => ordered || time >= before || before > latest + MAX_AHEAD_MS,
         ),
+        ...(old?.payloads === undefined ? {} : { payloads: old.payloads }),
+        ...(old?.payload === undefined ? {} : { payload: old.payload }),
       };
       return { state: [seen, [stateKey, device]], outputs: [] };
     },
@@ -73,11 +85,37 @@ export function deviceTopology(options: DeviceOptions): Topology {
       if (!stateKey.startsWith(DEVICE) || now === undefined) return [];
       const device = now as Device;
       const key = stateKey.slice(DEVICE.length);
-      // Each change adds one reading, so their number is the revision.
-      const id = `${key}@${device.readings}`;
+      // Each change adds one reading or one payload, so their number is the revision.
+      const id = `${key}@${device.readings + (device.payloads ?? 0)}`;
       const { devices: topic } = options;
       return [{ topic, key, type: "tidegate.device", id, time: device.last_seen, event: device }];
     },
+  };
+}
+
+/** @returns undefined where it was told already: after damage a gateway may say it twice */
+function withPayload(
+  old: Device | undefined,
+  gateway: string,
+  stored: PayloadStored,
+): Device | undefined {
+  const { payload, accepted: time, topic, size, sha256, content_type, key, ref } = stored;
+  if (old?.payload?.payload === payload) return undefined;
+  const type = content_type === undefined ? {} : { content_type };
+  const told = { payload, time, topic, size, sha256, ...type, key, ref };
+  const before = old ?? {
+    gateway,
+    device: stored.device,
+    last_seen: time,
+    readings: 0,
+    metrics: {},
+  };
+  return {
+    ...before,
+    // It was seen when it sent it, however long the upload took.
+    last_seen: Math.max(before.last_seen, time),
+    payloads: (old?.payloads ?? 0) + 1,
+    payload: old?.payload && old.payload.time > time ? old.payload : told,
   };
 }
 

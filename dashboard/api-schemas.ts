@@ -30,8 +30,13 @@ export const infoSchema = Type.Object({
     lastError: Type.Optional(Type.String()),
   }),
   mqtt: Type.Optional(Type.Object({ host: Type.String(), port: Type.Integer() })),
+  objects: Type.Boolean({ description: "whether large payloads can be had at /api/v1/objects" }),
 });
 export type Info = Static<typeof infoSchema>;
+
+export const objectParamsSchema = Type.Object({
+  "*": Type.String({ minLength: 1, maxLength: 512 }),
+});
 
 export const totalsSchema = Type.Object({
   accepted: count,

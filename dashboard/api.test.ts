@@ -53,6 +53,45 @@ test("info tells version, clock and where devices publish", async () => {
     time: NOW,
     source: { state: "following" },
     mqtt: { host: "localhost", port: 1883 },
+    objects: false,
+  });
+});
+
+describe("large payloads", () => {
+  const page = "<script>alert(1)</script>";
+
+  test("come as files without any right in a browser, whatever a device has sent", async () => {
+    const asked: string[] = [];
+    const withObjects = fastify();
+    await withObjects.register(dashboardRoutes, {
+      readModel: model,
+      objects: async (key) => {
+        asked.push(key);
+        return key === "gw/2026-11-21/a.html" ? Buffer.from(page) : undefined;
+      },
+    });
+    const answer = await withObjects.inject("/api/v1/objects/gw/2026-11-21/a.html");
+    expect(answer.body).toBe(page);
+    expect(answer.headers).toMatchObject({
+      "content-type": "application/octet-stream",
+      "content-disposition": 'attachment; filename="a.html"',
+      "content-security-policy": "default-src 'none'; sandbox",
+      "x-content-type-options": "nosniff",
+      "cross-origin-resource-policy": "same-origin",
+    });
+    const odd = await withObjects.inject("/api/v1/objects/a/%22%0d%0ax: y");
+    expect(odd.statusCode).toBe(404);
+    expect((await withObjects.inject("/api/v1/objects/none")).statusCode).toBe(404);
+    expect((await withObjects.inject("/api/v1/info")).json().objects).toBe(true);
+    expect(asked).toHaveLength(3);
+    await withObjects.close();
+  });
+
+  test("are not there where the server has no store", async () => {
+    expect(await get("/objects/gw/2026-11-21/a.jpg")).toMatchObject({
+      status: 404,
+      body: { code: "not_found" },
+    });
   });
 });
 

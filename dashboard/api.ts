@@ -17,6 +17,7 @@ import {
   type Info,
   infoSchema,
   ledgerListSchema,
+  objectParamsSchema,
   pageOf,
   seriesQuerySchema,
   seriesSchema,
@@ -42,7 +43,24 @@ export interface ApiOptions extends FastifyPluginOptions {
   readonly readModel: ReadModel;
   readonly hub: LiveHub;
   readonly info: () => Info;
+  readonly objects: ObjectSource | undefined;
 }
+
+/** Where large payloads are: by their key. @returns undefined where there is none, and for what is no key */
+export type ObjectSource = (key: string, signal: AbortSignal) => Promise<Uint8Array | undefined>;
+
+/** The store may be another machine. */
+const OBJECT_PATIENCE_MS = 30_000;
+
+/**
+ * What a device has sent is shown by nobody as a page of ours: it is saved as a file, and where a browser shows it all the
+ * same, it is without rights.
+ */
+const OBJECT_HEADERS = {
+  "content-type": "application/octet-stream",
+  "content-security-policy": "default-src 'none'; sandbox",
+  "x-content-type-options": "nosniff",
+} as const;
 
 /** Changes of one device's alerts. The read model keeps one history for all, so this reads through it page by page. */
 async function deviceHistory(
@@ -70,7 +88,7 @@ async function deviceHistory(
 }
 
 export const apiRoutes: FastifyPluginAsync<ApiOptions> = async (instance, options) => {
-  const { readModel, hub, info } = options;
+  const { readModel, hub, info, objects } = options;
   instance.setErrorHandler(handleApiError);
   instance.setNotFoundHandler((request, reply) =>
     sendProblem(request, reply, 404, "not_found", `There is no ${request.method} ${request.url}.`),
@@ -162,6 +180,17 @@ export const apiRoutes: FastifyPluginAsync<ApiOptions> = async (instance, option
     if (!file) throw new Problem(404, "not_found", `There is no schema ${request.params.name}.`);
     // The same for every version of the program that is out: worth keeping, and asking for again after an upgrade.
     return reply.header("cache-control", "max-age=3600").type(file.mediaType).send(file.text);
+  });
+
+  api.get("/objects/*", { schema: { params: objectParamsSchema } }, async (request, reply) => {
+    const key = request.params["*"];
+    const object = await objects?.(key, AbortSignal.timeout(OBJECT_PATIENCE_MS));
+    if (!object) throw new Problem(404, "not_found", `There is no object ${key}.`);
+    const name = key.slice(key.lastIndexOf("/") + 1).replaceAll(/[^A-Za-z0-9_.-]/g, "_");
+    return reply
+      .headers(OBJECT_HEADERS)
+      .header("content-disposition", `attachment; filename="${name}"`)
+      .send(object);
   });
 
   api.get("/live", { schema: { querystring: liveQuerySchema } }, (request, reply) =>

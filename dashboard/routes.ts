@@ -4,7 +4,7 @@
  */
 import type { FastifyPluginAsync, FastifyPluginOptions } from "fastify";
 import type { ReadModel } from "../cloud/read-model/port.ts";
-import { apiRoutes } from "./api.ts";
+import { apiRoutes, type ObjectSource } from "./api.ts";
 import { LiveHub } from "./live.ts";
 import { builtPageDirectory, pageRoutes } from "./page.ts";
 import { SECURITY_HEADERS } from "./security-headers.ts";
@@ -25,6 +25,8 @@ export interface DashboardOptions extends FastifyPluginOptions {
   readonly hints?: DashboardHints | (() => DashboardHints);
   /** Folder of the built page; default: where the build puts it. */
   readonly publicDirectory?: string;
+  /** Where large payloads are; without it pages only name them. */
+  readonly objects?: ObjectSource;
   /** ms since 1970; default the system's clock. */
   readonly now?: () => number;
   /** See dashboardConfigSchema for these and their defaults. */
@@ -52,6 +54,7 @@ export const dashboardRoutes: FastifyPluginAsync<DashboardOptions> = async (inst
       namespace: options.namespace ?? "telemetry",
       time: now(),
       source: options.readModel.source(),
+      objects: options.objects !== undefined,
       ...(mqttPort ? { mqtt: { host: mqttHost ?? "localhost", port: mqttPort } } : {}),
     };
   };
@@ -59,13 +62,17 @@ export const dashboardRoutes: FastifyPluginAsync<DashboardOptions> = async (inst
   instance.addHook("onReady", async () => hub.start());
   instance.addHook("preClose", async () => hub.stop());
   instance.addHook("onSend", async (_request, reply) => {
-    reply.headers(SECURITY_HEADERS);
+    for (const [name, value] of Object.entries(SECURITY_HEADERS)) {
+      // An answer may be stricter.
+      if (!reply.hasHeader(name)) reply.header(name, value);
+    }
   });
   await instance.register(apiRoutes, {
     prefix: "/api/v1",
     readModel: options.readModel,
     hub,
     info,
+    objects: options.objects,
   });
   await pageRoutes(instance, options.publicDirectory ?? builtPageDirectory());
 };

@@ -7,55 +7,20 @@
  * Times are milliseconds since 1970-01-01T00:00:00Z, durations milliseconds, both as numbers.
  */
 import Type, { type Static, type TSchema } from "typebox";
-import { MAX_METRICS, MAX_NAME_LENGTH, MAX_TEXT_VALUE_LENGTH } from "./limits.ts";
-
-const time = Type.Number({ description: "milliseconds since 1970-01-01T00:00:00Z" });
-const count = Type.Integer({ minimum: 0 });
-const sequence = Type.Integer({ minimum: 1 });
-const name = Type.String({ minLength: 1, maxLength: MAX_NAME_LENGTH });
-const text = Type.String();
-const bytes = Type.Unsafe<Uint8Array>({ bytes: true });
-/** `[from, to]`, both included. */
-const range = Type.Tuple([sequence, sequence]);
-
-/**
- * One of some words, each with its meaning: that is part of the contract too, and a changed one is found like a removed word.
- */
-function oneOf<const Word extends string>(
-  words: readonly Word[],
-  meanings: Readonly<Record<Word, string>>,
-) {
-  return Type.Unsafe<Word>(Type.Enum([...words], { "x-meanings": meanings }));
-}
-
-/** Values by name. No Type.Record: its pattern for names passes by those with a line break, and what they hold. */
-function byName<Value extends TSchema>(value: Value, limits: object = {}) {
-  return Type.Unsafe<Record<string, Static<Value>>>({
-    type: "object",
-    additionalProperties: value,
-    "x-names": { minLength: 1, maxLength: MAX_NAME_LENGTH },
-    ...limits,
-  });
-}
-
-export const CLOCKS = ["device", "synced", "restamped", "unsynced"] as const;
-/** How the time of an event was come by. */
-export type Clock = (typeof CLOCKS)[number];
-
-const clock = oneOf(CLOCKS, {
-  device: "the device gave the time",
-  synced: "the gateway's clock was right at receipt",
-  restamped: "the gateway's clock was wrong at receipt and the time was put right before sending",
-  unsynced: "nobody knew the time; a `tidegate.clock` of the same boot may tell it later",
-});
-
-/** What every journal event says of the moment the gateway took it in. */
-const stamp = {
-  received: Type.Number({ description: "the gateway's clock at receipt, ms since 1970" }),
+import { MAX_METRICS, MAX_TEXT_VALUE_LENGTH } from "./limits.ts";
+import {
+  byName,
+  bytes,
   clock,
-  boot: Type.String({ description: "id of the gateway's boot, so that `uptime` can be compared" }),
-  uptime: Type.Number({ description: "the gateway's monotonic clock at receipt, ms since boot" }),
-};
+  count,
+  name,
+  oneOf,
+  range,
+  sequence,
+  stamp,
+  text,
+  time,
+} from "./schema-parts.ts";
 
 const stampSchema = Type.Object(stamp);
 export type Stamp = Static<typeof stampSchema>;
@@ -473,6 +438,24 @@ export const deviceSchema = Type.Object(
     last_seen: Type.Number({ description: "event time of the newest reading, ms" }),
     readings: count,
     metrics: byName(Type.Object({ value: metricValue, time })),
+    payloads: Type.Optional(
+      Type.Integer({ minimum: 0, description: "large payloads that are in the object store" }),
+    ),
+    payload: Type.Optional(
+      Type.Object(
+        {
+          payload: payloadId,
+          time: Type.Number({ description: "when the gateway took it in, ms since 1970" }),
+          topic: text,
+          size: payloadSize,
+          sha256,
+          content_type: Type.Optional(contentType),
+          key: objectKey,
+          ref: Type.String({ description: "URI at which it is" }),
+        },
+        { description: "the newest of them" },
+      ),
+    ),
   },
   { description: "A device as last heard." },
 );

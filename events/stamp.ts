@@ -6,7 +6,8 @@
  * another way is decoded as a whole.
  */
 import { decodeCbor, encodeCbor } from "./codec.ts";
-import { CLOCKS, type Clock, type Stamp } from "./schema.ts";
+import type { Stamp } from "./schema.ts";
+import { CLOCKS, type Clock } from "./schema-parts.ts";
 
 /** "received" with its CBOR head, and so on: keys of the stamp in the order in which they are written. */
 const KEYS = ["received", "clock", "boot", "uptime"].map((key) =>

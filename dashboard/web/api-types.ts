@@ -13,6 +13,8 @@ export interface Info {
   source: { state: "following" | "waiting"; since?: number; lastError?: string };
   /** Where devices publish, if the server knows. */
   mqtt?: { host: string; port: number };
+  /** Whether large payloads can be had from the server. */
+  objects: boolean;
 }
 
 export interface DeviceDetail {

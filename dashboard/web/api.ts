@@ -13,7 +13,7 @@ export class ApiError extends Error {
   }
 }
 
-export function apiUrl(path: string, query: URLSearchParams): string {
+export function apiUrl(path: string, query: URLSearchParams = new URLSearchParams()): string {
   const text = query.toString();
   return `api/v1/${path}${text ? `?${text}` : ""}`;
 }

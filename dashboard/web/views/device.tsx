@@ -1,12 +1,20 @@
 /** One device: what it said last, how its metrics went, what was wrong with it. */
 import type { JSX } from "preact";
-import type { Alert } from "../../../events/schema.ts";
+import type { Alert, Device } from "../../../events/schema.ts";
+import { apiUrl } from "../api.ts";
 import { Chart, type Threshold } from "../chart.tsx";
 import { CHARTS_AT_FIRST, type DeviceModel } from "../device-model.ts";
-import { formatCount, formatDay, formatNumber, formatTime, formatValue } from "../format.core.ts";
+import {
+  formatBytes,
+  formatCount,
+  formatDay,
+  formatNumber,
+  formatTime,
+  formatValue,
+} from "../format.core.ts";
 import { Age, AlertItem, Panel, Problem, publishCommand } from "../parts.tsx";
 import { RANGES, type Range } from "../route.core.ts";
-import { go, linkTo, now, route, zone } from "../state.ts";
+import { go, info, linkTo, now, route, zone } from "../state.ts";
 import { Timeline } from "./alerts.tsx";
 
 /** Choosing less than this by dragging is a slip of the hand, ms. */
@@ -89,6 +97,31 @@ function thresholdsOf(model: DeviceModel, metric: string): readonly Threshold[] 
   return [...found.values()];
 }
 
+/** What the device sent is offered as a file, never shown: it is nothing of ours. */
+function LastPayload({
+  device,
+  payload,
+}: {
+  readonly device: Device;
+  readonly payload: NonNullable<Device["payload"]>;
+}): JSX.Element {
+  const { size, content_type: type, key, ref, sha256, time } = payload;
+  const what = `${formatBytes(size)}${type === undefined ? "" : ` ${type}`}`;
+  return (
+    <p class="muted" title={`SHA-256 ${sha256}`}>
+      last payload <Age time={time} /> ·{" "}
+      {info.value?.objects ? (
+        <a href={apiUrl(`objects/${key}`)} download>
+          {what}
+        </a>
+      ) : (
+        `${what}, ${ref}`
+      )}{" "}
+      · {formatCount(device.payloads ?? 1)} payloads
+    </p>
+  );
+}
+
 function NothingHere({ model }: { readonly model: DeviceModel }): JSX.Element | null {
   const device = model.device.value;
   const { from, to } = model.bounds(now.value);
@@ -158,6 +191,7 @@ export function DeviceView({ model }: { readonly model: DeviceModel }): JSX.Elem
           last reading <Age time={device.last_seen} /> · {formatCount(device.readings)} readings
         </p>
       )}
+      {device?.payload && <LastPayload device={device} payload={device.payload} />}
     </div>
   );
   if (!device) {
