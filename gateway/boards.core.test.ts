@@ -63,6 +63,18 @@ describe("on other hardware", () => {
   });
 });
 
+test("boards that have one thing in common have names of their own", () => {
+  const set = (serial: string) => hashed({ set: ["line 4"], serial: [serial] }, SALT);
+  const table = made(set("aaaa1"));
+  const [b, c] = [start(table, set("bbbb2")), start(table, set("cccc3"))];
+  const names = [table.current, b.board.name, c.board.name];
+  expect(new Set(names).size).toBe(3);
+  expect(start(b.boards, set("aaaa1")).owner).toBeUndefined();
+  const sets = ["one", "two"].map((id) => hashed({ set: [id], serial: ["aaaa1"] }, SALT));
+  const [one = {}, two = {}] = sets;
+  expect(start(made(one), two).board.name).not.toBe(made(one).current);
+});
+
 describe("a name from the configuration", () => {
   test("of a copy is taken, and stays when it is not set any more", () => {
     const copy = start(made(A), B, { wanted: "plant-7" });
@@ -71,6 +83,9 @@ describe("a name from the configuration", () => {
     expect(named.board.gateway).toBe("plant-8");
     expect(named.owner?.gateway).toBe("plant-8");
     expect(start(named.boards, B).board.gateway).toBe("plant-8");
+    // Named as it is called already, nothing changes for it.
+    const same = start(copy.boards, B, { wanted: copy.board.gateway });
+    expect(same).toMatchObject({ owner: copy.owner, from: undefined });
     // A copy of the copy is called after it.
     expect(start(named.boards, C).board.gateway).toMatch(/^plant-8-/);
     // With its card in the first board it is not the first gateway.

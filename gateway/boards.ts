@@ -20,7 +20,7 @@ import {
   type Settled,
   settle,
 } from "./boards.core.ts";
-import { decides, type Evidence, KINDS } from "./hardware.core.ts";
+import { certainly, type Evidence, KINDS } from "./hardware.core.ts";
 import { type Hardware, hashed, lookAtHardware } from "./hardware.ts";
 import { IdentityError, replaceFile } from "./identity.ts";
 
@@ -57,7 +57,7 @@ export async function settleHardware(options: BoardsOptions): Promise<Settled> {
   const table = kept ?? firstBoards(gateway, salt, now);
   const wishes = { wanted, onNewHardware: hardware.on_new_hardware };
   let settled = settle(table, now, wishes);
-  if (settled?.from && !decides(now)) {
+  if (settled?.from && certainly(currentOf(table).evidence, now) === "unknown") {
     await pause(systemTimers, options.lookAgainMs ?? LOOK_AGAIN_MS);
     now = hashed((await look()).evidence, salt);
     settled = settle(table, now, wishes);

@@ -124,7 +124,7 @@ export const hardwareSettings = Type.Object(
         minLength: 1,
         maxLength: 256,
         description:
-          "What tells this hardware from other hardware, in the place of what the machine says of itself. For containers and virtual machines: two copies need two.",
+          "Tells this hardware from other hardware, beside what the machine says of itself: another one is other hardware. For containers and virtual machines: two copies need two.",
       }),
     ),
     on_new_hardware: Type.Unsafe<OnNewHardware>(

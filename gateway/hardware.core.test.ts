@@ -49,7 +49,19 @@ describe("likeness", () => {
       { set: ["b"], serial: ["s"] },
       "different",
     ],
-    ["what is set agrees", { set: ["a"], mac: MAC }, { set: ["a"], mac: OTHER_MAC }, "same"],
+    ["what is set agrees", { set: ["a"] }, { set: ["a"], mac: MAC }, "same"],
+    [
+      "a setting that was copied",
+      { set: ["a"], serial: ["s"] },
+      { set: ["a"], serial: ["t"] },
+      "different",
+    ],
+    [
+      "the same by its network card",
+      { set: ["a"], mac: MAC },
+      { set: ["a"], mac: OTHER_MAC },
+      "different",
+    ],
     ["set only now, the rest the same", { serial: ["s"] }, { set: ["a"], serial: ["s"] }, "same"],
   ] as const)("%s", (_, known, now, expected) => {
     expect(likeness(known, now)).toBe(expected);

@@ -23,10 +23,9 @@ export type Evidence = Readonly<Partial<Record<Kind, readonly string[]>>>;
 
 export type Likeness = "same" | "different" | "unknown";
 
-/** Kinds that decide alone: a person said so, or it is burnt into the processor. */
-const DECIDING = ["set", "serial"] as const satisfies readonly Kind[];
 /** They come from one place, and one that agrees is enough: a new firmware makes a new UUID and leaves the serial. */
 const FIRMWARE = ["product_uuid", "board_serial", "product_serial"] as const satisfies Kind[];
+const NAME_BYTES = 10;
 /** Of network interfaces; a board has few. */
 const MOST_VALUES = 16;
 
@@ -34,20 +33,23 @@ export function isEmpty(evidence: Evidence): boolean {
   return KINDS.every((kind) => !evidence[kind]?.length);
 }
 
-/** Whether it says for certain what hardware this is: nothing that comes later can say otherwise. */
-export function decides(evidence: Evidence): boolean {
-  return DECIDING.some((kind) => evidence[kind]?.length);
-}
-
 /** @param known of the board that the data was on, as hashes with the same salt */
 export function likeness(known: Evidence, now: Evidence): Likeness {
-  for (const kind of DECIDING) {
-    const verdict = verdictOf(known, now, [kind]);
-    if (verdict !== "unknown") return verdict;
-  }
-  const verdicts = [verdictOf(known, now, FIRMWARE), verdictOf(known, now, ["mac"])];
+  const certain = certainly(known, now);
+  if (certain !== "unknown") return certain;
+  const kinds = [["set"], FIRMWARE, ["mac"]] as const;
+  const verdicts = kinds.map((some) => verdictOf(known, now, some));
   if (verdicts.includes("different")) return "different";
   return verdicts.includes("same") ? "same" : "unknown";
+}
+
+/**
+ * What nothing that a later look finds can change. A person who says that it is other hardware is believed; that it is the same
+ * is said in a file, which is copied with the card. What is burnt into the processor decides both.
+ */
+export function certainly(known: Evidence, now: Evidence): Likeness {
+  if (verdictOf(known, now, ["set"]) === "different") return "different";
+  return verdictOf(known, now, ["serial"]);
 }
 
 function verdictOf(known: Evidence, now: Evidence, kinds: readonly Kind[]): Likeness {
@@ -80,9 +82,14 @@ export function together(known: Evidence, now: Evidence): Evidence {
  * @param evidence hashed
  */
 export function boardName(evidence: Evidence, salt: string): string {
-  const kind = KINDS.find((one) => evidence[one]?.length);
-  const [hash = salt] = (kind && evidence[kind]) ?? [];
-  return shortHash(Buffer.from(hash, "hex"));
+  const hashes = KINDS.flatMap((kind) => evidence[kind]?.slice(0, 1) ?? []);
+  // Of every kind, for any one of them may be the same on two boards.
+  const mixed = Buffer.alloc(NAME_BYTES);
+  for (const hash of hashes.length > 0 ? hashes : [salt]) {
+    const bytes = Buffer.from(hash, "hex");
+    for (let i = 0; i < NAME_BYTES; i += 1) mixed[i] = (mixed[i] ?? 0) ^ (bytes[i] ?? 0);
+  }
+  return shortHash(mixed);
 }
 
 /** What firmware says that was never filled in. */
