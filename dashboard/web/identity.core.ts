@@ -27,11 +27,11 @@ export function identityWords(view: GatewayView, all: readonly GatewayView[]): I
       losesReadings(view)
         ? {
             tone: "critical",
-            text: `${which}. They count on one epoch, so readings of one are taken for repeats of the other's: stop one of them now, delete its buffer.mark and give it another gateway_id`,
+            text: `${which}. They count on one epoch, so readings of one are taken for repeats of the other's: stop one of them now and delete its buffer.mark, then it has an epoch of its own`,
           }
         : {
             tone: "warning",
-            text: `${which}. Nothing is lost, but their devices are mixed up: give one of them another gateway_id`,
+            text: `${which}. Nothing is lost, but their devices are mixed up: give one of them another gateway_id, with a data directory of its own`,
           },
     );
   }
