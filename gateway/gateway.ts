@@ -28,6 +28,7 @@ import { DiskFiles } from "./payloads/disk-files.ts";
 import { LinkShare } from "./payloads/link-share.ts";
 import { openObjectStore } from "./payloads/open-store.ts";
 import { type PayloadStats, Payloads } from "./payloads/payloads.ts";
+import { payloadFloor } from "./payloads/settings.ts";
 import { Reporter } from "./reporter.ts";
 import { type Room, RoomWatch } from "./room-watch.ts";
 
@@ -125,7 +126,8 @@ export class Gateway {
       if (!identity.bufferMade) await saveIdentity(dataDir, { ...identity, bufferMade: true });
       const { max_bytes_per_second: bytesPerSecond } = settings.forwarder;
       const share = bytesPerSecond === undefined ? undefined : new LinkShare({ bytesPerSecond });
-      const store = openObjectStore(settings.payloads, dataDir, settings.buffer.free_floor_bytes);
+      const floor = payloadFloor(settings.buffer);
+      const store = openObjectStore(settings.payloads, dataDir, floor);
       const payloads = new Payloads({
         gateway,
         buffer,
@@ -134,7 +136,7 @@ export class Gateway {
         stamp: () => watch.stamp(),
         capacityBytes: settings.payloads.capacity_bytes,
         policy: settings.buffer.on_full,
-        freeFloorBytes: settings.buffer.free_floor_bytes,
+        freeFloorBytes: floor,
         // A directory of our own is behind no link.
         pace: store.kind === "s3" ? share?.pace : undefined,
         logger,

@@ -42,7 +42,7 @@ export class Housekeeping {
       if (this.#oldest.length === 0) this.#oldest = await this.#list();
       const oldest = this.#oldest.shift();
       if (!oldest || lack > this.#bytes) {
-        const text = `the disk of ${this.#directory} has too little left (buffer.free_floor_bytes)`;
+        const text = `the disk of ${this.#directory} has too little left above buffer.free_floor_bytes`;
         throw new ObjectStoreError("full", text);
       }
       await rm(oldest.path, { force: true });

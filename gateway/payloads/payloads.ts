@@ -269,7 +269,7 @@ export class Payloads {
     try {
       const free = await files.freeBytes();
       if (free - bytes >= freeFloorBytes) return undefined;
-      const reason = `the disk has ${free} bytes left (buffer.free_floor_bytes)`;
+      const reason = `the disk has ${free} bytes left, and ${freeFloorBytes} are kept free (buffer.free_floor_bytes)`;
       return { reason, helps: free + held - bytes >= freeFloorBytes };
     } catch (error) {
       return { reason: `the disk cannot be asked: ${(error as Error).message}`, helps: false };

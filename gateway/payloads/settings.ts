@@ -107,7 +107,7 @@ export const payloadSettings = Type.Object(
       default: 4096 * MiB,
       minimum: MiB,
       description:
-        "What `objects` in the data directory may hold; beyond it, and below `buffer.free_floor_bytes`, the oldest objects are deleted. A directory or a bucket of your own is yours to clear.",
+        "What `objects` in the data directory may hold; beyond it, and with less than `buffer.free_floor_bytes` and 256 MiB left on the disk, the oldest objects are deleted. A directory or a bucket of your own is yours to clear.",
     }),
     base_url: Type.Optional(
       Type.String({
@@ -122,3 +122,19 @@ export const payloadSettings = Type.Object(
   closed,
 );
 export type PayloadSettings = Static<typeof payloadSettings>;
+
+/** Of the disk above the buffer's floor that is the readings' alone. */
+const READINGS_BYTES = 256 * MiB;
+
+/**
+ * What large payloads, and objects on the gateway's own disk, leave free: at the buffer's floor readings give way or are
+ * refused, and no picture may bring the disk there.
+ * @returns 0 where nobody looks
+ */
+export function payloadFloor(buffer: {
+  readonly free_floor_bytes: number;
+  readonly capacity_bytes: number;
+}): number {
+  const { free_floor_bytes: floor, capacity_bytes: capacity } = buffer;
+  return floor === 0 ? 0 : floor + Math.min(capacity, READINGS_BYTES);
+}
