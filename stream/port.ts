@@ -64,7 +64,7 @@ export const EVENT_LOG_ERROR_CODES = [
   "not_authorized",
   /** The broker's certificate is none that we trust, or one side speaks TLS and the other does not. */
   "tls",
-  /** The embedded store is open in another process. */
+  /** The embedded store is open in another process, or the directory of a rebuild in another rebuild. */
   "in_use",
   /** The embedded store cannot be read or written. */
   "storage",
@@ -379,7 +379,7 @@ export interface EventLog {
    * commit outputs and state become what the plan's exchange says, at the position of the live one. Whoever processes the
    * topology goes on until the switch of a partition, waits for it, and goes on from there. A partition is switched as a whole
    * or not at all, also where the rebuild or the log dies in the middle of it. Topologies with one input only.
-   * @throws EventLogError `invalid`, `unknown_topic`, `in_use` where another rebuild has the directory or a partition, `storage`
+   * @throws EventLogError `invalid`, `unknown_topic`, `in_use` where another rebuild has the directory, `storage`
    */
   rebuild(
     topology: Topology,
