@@ -67,6 +67,8 @@ describe("large payloads", () => {
       readModel: model,
       objects: async (key) => {
         asked.push(key);
+        if (key === "away")
+          throw Object.assign(new Error("s3.internal: no"), { name: "ObjectStoreError" });
         return key === "gw/2026-11-21/a.html" ? Buffer.from(page) : undefined;
       },
     });
@@ -83,7 +85,11 @@ describe("large payloads", () => {
     expect(odd.statusCode).toBe(404);
     expect((await withObjects.inject("/api/v1/objects/none")).statusCode).toBe(404);
     expect((await withObjects.inject("/api/v1/info")).json().objects).toBe(true);
-    expect(asked).toHaveLength(3);
+    const away = await withObjects.inject("/api/v1/objects/away");
+    expect(away.statusCode).toBe(503);
+    expect(away.json().code).toBe("object_store_unavailable");
+    expect(away.body).not.toContain("s3.internal");
+    expect(asked).toHaveLength(4);
     await withObjects.close();
   });
 

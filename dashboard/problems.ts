@@ -10,6 +10,7 @@ export const PROBLEM_CODES = [
   "not_found",
   "too_many_live_clients",
   "read_model_unavailable",
+  "object_store_unavailable",
   "internal",
 ] as const;
 export type ProblemCode = (typeof PROBLEM_CODES)[number];
@@ -29,6 +30,7 @@ const TITLES: Readonly<Record<ProblemCode, string>> = {
   not_found: "Not found",
   too_many_live_clients: "Too many open pages",
   read_model_unavailable: "The read model does not answer",
+  object_store_unavailable: "The object store does not answer",
   internal: "Internal error",
 };
 
@@ -85,6 +87,12 @@ export function handleApiError(
     const detail =
       "The store behind the dashboard does not answer now. It is tried again by itself.";
     return sendProblem(request, reply, 503, "read_model_unavailable", detail);
+  }
+  // By name too; a deadline is of the only thing that is asked with one.
+  if (error.name === "ObjectStoreError" || error.name === "TimeoutError") {
+    request.log.warn({ err: error }, "the object store does not answer");
+    const detail = "The store of large payloads does not answer now. Ask again later.";
+    return sendProblem(request, reply, 503, "object_store_unavailable", detail);
   }
   const status = "statusCode" in error ? (error.statusCode ?? 500) : 500;
   if (status < 500) return sendProblem(request, reply, status, "invalid_request", error.message);
