@@ -46,10 +46,10 @@ test("state is what a plain map would be, whatever is cached, with what is not c
   await fc.assert(
     fc.asyncProperty(
       fc.array(act, { maxLength: 60 }),
-      fc.constantFrom(0, 2, 6, 1000),
-      async (acts, cacheEntries) => {
+      fc.constantFrom(0, 200, 600, 100_000),
+      async (acts, cacheBytes) => {
         const store = new MapStore();
-        const state = new PartitionState(["a", "b"], cacheEntries);
+        const state = new PartitionState(["a", "b"], cacheBytes);
         state.use(store);
         await state.load();
         let committed = new Map<string, number>();
@@ -94,7 +94,7 @@ test("state is what a plain map would be, whatever is cached, with what is not c
 });
 
 test("what is not listed cannot be listed", () => {
-  const state = new PartitionState(["a/"], 10);
+  const state = new PartitionState(["a/"], 1000);
   expect(() => [...state.entries("a/1")]).not.toThrow();
   for (const prefix of ["a", "b/", ""]) {
     expect(() => [...state.entries(prefix)]).toThrow(`entries of "${prefix}"`);
@@ -104,7 +104,7 @@ test("what is not listed cannot be listed", () => {
 test("a read that fails is the store's fault, and stays known until the state is loaded anew", async () => {
   const store = new MapStore();
   store.values.set("k", encodeCbor(7));
-  const state = new PartitionState([], 10);
+  const state = new PartitionState([], 1000);
   state.use(store);
   store.failing = true;
   expect(() => state.get("k")).toThrow("the sector is worn out");
@@ -113,4 +113,39 @@ test("a read that fails is the store's fault, and stays known until the state is
   await state.load();
   expect(state.readError).toBeUndefined();
   expect(state.get("k")).toBe(7);
+});
+
+test("what is kept decoded is bounded by its bytes, and what is large is not kept for being one value", () => {
+  const store = new MapStore();
+  const reads: string[] = [];
+  const large = "x".repeat(1000);
+  for (const name of ["a", "b", "c"]) store.values.set(name, encodeCbor(large));
+  const counting: StateStore = {
+    get: (name) => {
+      reads.push(name);
+      return store.get(name);
+    },
+    keys: (prefix) => store.keys(prefix),
+  };
+  const look = (cacheBytes: number, names: readonly string[]) => {
+    reads.length = 0;
+    const state = new PartitionState([], cacheBytes);
+    state.use(counting);
+    for (const name of names) expect(state.get(name)).toBe(large);
+    return reads.join("");
+  };
+  expect(look(10_000, ["a", "b", "c", "a", "b", "c"])).toBe("abc");
+  expect(look(2_000, ["a", "b", "c", "a", "b", "c"])).toBe("abcabc");
+  // What grew by a change counts as it is since it was encoded for its commit.
+  reads.length = 0;
+  const state = new PartitionState([], 2_000);
+  state.use(counting);
+  for (const name of ["x", "y", "z"]) {
+    state.change(name, large);
+    state.encoded();
+    state.committed();
+  }
+  reads.length = 0;
+  state.get("x");
+  expect(reads).toEqual(["x"]);
 });

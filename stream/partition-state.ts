@@ -37,32 +37,38 @@ interface Entry {
   was: unknown;
   now: unknown;
   changed: boolean;
+  /** Of the value as encoded when it was last seen so, and of what comes with every entry. */
+  bytes: number;
 }
+
+/** What an entry takes beside its value, about. */
+const ENTRY_BYTES = 100;
 
 export class PartitionState implements StateView {
   readonly #listed: ReadonlyMap<string, SortedKeys>;
-  #cacheEntries: number;
+  #cacheBytes: number;
   #store: StateStore | undefined;
   /** What is not committed yet, whether or not it is in one of the others. */
   #changed = new Map<string, Entry>();
   /** Two generations of what was looked at, known absence too; the elder is dropped as a whole. */
   #young = new Map<string, Entry>();
+  #youngBytes = 0;
   #old = new Map<string, Entry>();
   /** A read of the store failed inside of a step: the store's fault, not the step's. */
   readError: EventLogError | undefined;
 
   /**
    * @param listed prefixes that entries() is asked for
-   * @param cacheEntries values kept decoded, about
+   * @param cacheBytes of values that are kept decoded, as they are encoded: decoded they take three to five times as much
    */
-  constructor(listed: readonly string[], cacheEntries: number) {
+  constructor(listed: readonly string[], cacheBytes: number) {
     this.#listed = new Map(listed.map((prefix) => [prefix, new SortedKeys([])]));
-    this.#cacheEntries = cacheEntries;
+    this.#cacheBytes = cacheBytes;
   }
 
-  /** Values kept decoded from now on, about. */
-  cacheUpTo(entries: number): void {
-    this.#cacheEntries = entries;
+  /** From now on. */
+  cacheUpTo(bytes: number): void {
+    this.#cacheBytes = bytes;
   }
 
   /** The store to read from, for as long as the caller holds it open. */
@@ -74,6 +80,7 @@ export class PartitionState implements StateView {
   async load(): Promise<void> {
     this.#changed = new Map();
     this.#young = new Map();
+    this.#youngBytes = 0;
     this.#old = new Map();
     this.readError = undefined;
     for (const [prefix, keys] of this.#listed) {
@@ -121,12 +128,22 @@ export class PartitionState implements StateView {
     return this.#changed.values();
   }
 
-  /** The same for a store. */
+  /** One of them for a store. */
+  encode({ key, now }: StateChange): EncodedChange {
+    const value = now === undefined ? null : encodeCbor(now);
+    const entry = this.#changed.get(key);
+    if (entry) {
+      const bytes = ENTRY_BYTES + (value?.length ?? 0);
+      // It was looked at since the last commit, so that it stands among the young, or did until a moment ago.
+      this.#youngBytes += bytes - entry.bytes;
+      entry.bytes = bytes;
+    }
+    return { key, value };
+  }
+
+  /** All of them. */
   encoded(): EncodedChange[] {
-    return [...this.#changed.values()].map(({ key, now }) => ({
-      key,
-      value: now === undefined ? null : encodeCbor(now),
-    }));
+    return [...this.#changed.values()].map((change) => this.encode(change));
   }
 
   /** The changes are in the store. */
@@ -149,23 +166,23 @@ export class PartitionState implements StateView {
   #entry(key: string): Entry {
     const young = this.#young.get(key);
     if (young) return young;
-    let entry = this.#old.get(key) ?? this.#changed.get(key);
-    if (!entry) {
-      const value = this.#fetch(key);
-      entry = { key, was: value, now: value, changed: false };
-    }
-    if (this.#young.size >= this.#cacheEntries / 2) {
+    const entry = this.#old.get(key) ?? this.#changed.get(key) ?? this.#fetch(key);
+    if (this.#youngBytes >= this.#cacheBytes / 2) {
       this.#old = this.#young;
       this.#young = new Map();
+      this.#youngBytes = 0;
     }
     this.#young.set(key, entry);
+    this.#youngBytes += entry.bytes;
     return entry;
   }
 
-  #fetch(key: string): unknown {
+  #fetch(key: string): Entry {
     try {
-      const value = this.#store?.get(key);
-      return value === undefined ? undefined : decodeCbor(value);
+      const encoded = this.#store?.get(key);
+      const value = encoded && decodeCbor(encoded);
+      const bytes = ENTRY_BYTES + (encoded?.length ?? 0);
+      return { key, was: value, now: value, changed: false, bytes };
     } catch (error) {
       this.readError = new EventLogError("storage", (error as Error).message, { cause: error });
       throw this.readError;

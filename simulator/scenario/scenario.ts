@@ -115,7 +115,7 @@ export interface SiteSpec {
    */
   readonly duplicates: "once" | "twice";
   /** What its log takes at once, where that is not the product's default. */
-  readonly limits?: { readonly commitRecords: number; readonly stateCacheEntries: number };
+  readonly limits?: { readonly commitRecords: number; readonly stateCacheBytes: number };
 }
 
 export interface DeviceSpec {

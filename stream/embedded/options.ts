@@ -36,8 +36,8 @@ export interface EmbeddedEventLogOptions {
   readonly commitRecords?: number;
   /** Longest that a processor steps before it commits and lets others run, ms. */
   readonly commitStepMs?: number;
-  /** State entries that a processor keeps decoded in memory, for each partition. */
-  readonly stateCacheEntries?: number;
+  /** State that a processor keeps decoded in memory for each partition, bytes as it is encoded. */
+  readonly stateCacheBytes?: number;
   /** Opens the database; tests plant faults here. */
   readonly openLevel?: LevelOpener;
   /** In the place of the directory's database, one that is somewhere else, as a simulation's is. */
@@ -58,8 +58,8 @@ export const EMBEDDED_DEFAULTS = {
   /** At about 5 µs a step a few ms of work: one fsync is shared by many inputs, MQTT next door waits little. */
   commitRecords: 500,
   commitStepMs: 10,
-  /** Tens of MB at a few hundred bytes each: the working set of a site with thousands of series. */
-  stateCacheEntries: 50_000,
+  /** Decoded some four times as much: the working set of a site with thousands of series. */
+  stateCacheBytes: 4 * 1024 ** 2,
 } as const;
 
 /** The options with every default filled in. */
@@ -76,7 +76,7 @@ export interface EmbeddedSettings {
   readonly sweepIntervalMs: number;
   readonly commitRecords: number;
   readonly commitStepMs: number;
-  readonly stateCacheEntries: number;
+  readonly stateCacheBytes: number;
 }
 
 const silent: EmbeddedLogger = { info() {}, warn() {}, error() {} };

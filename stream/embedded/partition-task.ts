@@ -55,8 +55,8 @@ export class PartitionTask {
     this.#context = context;
     this.#partition = partition;
     this.lanes = inputs.map((topic) => new InputLane(topology.name, topic, partition));
-    const { stateCacheEntries } = store.settings;
-    this.#state = new PartitionState(topology.listed ?? [], stateCacheEntries);
+    const { stateCacheBytes } = store.settings;
+    this.#state = new PartitionState(topology.listed ?? [], stateCacheBytes);
     this.#batch = this.#newBatch();
   }
 

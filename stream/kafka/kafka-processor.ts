@@ -240,8 +240,8 @@ export class KafkaProcessor implements Processor {
       this.#tasks.set(partition, task);
       task.start((error) => this.#fail(error));
     }
-    const { stateCacheEntries } = this.#settings.limits;
-    for (const task of this.#tasks.values()) task.cacheUpTo(stateCacheEntries / this.#tasks.size);
+    const { stateCacheBytes } = this.#settings.limits;
+    for (const task of this.#tasks.values()) task.cacheUpTo(stateCacheBytes / this.#tasks.size);
     this.#assigned = true;
     context.changed();
   }

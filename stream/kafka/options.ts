@@ -67,10 +67,10 @@ export interface KafkaLimits {
   /** … and fetches no more for a partition that has so much read ahead, bytes on the wire. */
   readonly readAheadBytes: number;
   /**
-   * State values that a processor keeps decoded, about, all its partitions together: what is used again and again. A few
-   * hundred bytes each.
+   * State that a processor keeps decoded, all its partitions together, bytes as it is encoded: what is used again and again.
+   * Decoded it takes some four times as much.
    */
-  readonly stateCacheEntries: number;
+  readonly stateCacheBytes: number;
   /**
    * A copy of the state that was not written for so long is not gone on from, ms: the changelog may have forgotten
    * deletions that it never saw (delete.retention.ms, a day by default).
@@ -106,7 +106,7 @@ export const KAFKA_LIMITS: KafkaLimits = {
   commitRecords: 300_000,
   commitChanges: 15_000,
   readAheadBytes: 512 * 1024,
-  stateCacheEntries: 90_000,
+  stateCacheBytes: 16 * 1024 * 1024,
   stateCopyMs: 12 * 3_600_000,
   sessionTimeoutMs: 6000,
   rebalanceTimeoutMs: 30_000,

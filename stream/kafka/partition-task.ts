@@ -91,7 +91,7 @@ export class PartitionTask {
     this.#copy = context.states.of(topology.changelog, partition);
     this.#changelog = new Changelog(context, partition, this.#copy);
     this.#holdWatch = new HoldWatch(settings.moment);
-    this.#state = new PartitionState(topology.listed ?? [], settings.limits.stateCacheEntries);
+    this.#state = new PartitionState(topology.listed ?? [], settings.limits.stateCacheBytes);
     this.#state.use(this.#copy);
     this.#outage = new Outage(settings, `topology ${topology.name}, partition ${partition},`);
   }
@@ -123,9 +123,9 @@ export class PartitionTask {
     this.#bell.ring();
   }
 
-  /** This one's share of the values that the processor keeps decoded. */
-  cacheUpTo(entries: number): void {
-    this.#state.cacheUpTo(entries);
+  /** This one's share of the state that the processor keeps decoded. */
+  cacheUpTo(bytes: number): void {
+    this.#state.cacheUpTo(bytes);
   }
 
   get ready(): boolean {
@@ -332,9 +332,9 @@ export class PartitionTask {
     let done = 0;
     for (const change of this.#state.changes()) {
       for (const output of steps.shown(change)) records.output(output);
-      const value = change.now === undefined ? null : encodeCbor(change.now);
-      records.plain(changelog, partition, change.key, value);
-      copy.set(change.key, value);
+      const { key, value } = this.#state.encode(change);
+      records.plain(changelog, partition, key, value);
+      copy.set(key, value);
       if (++done % SLICE_CHANGES === 0) await turn();
     }
     // The last record of the commit: what a copy's checkpoint is held against.

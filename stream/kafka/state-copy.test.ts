@@ -40,7 +40,7 @@ describe.skipIf(!brokers)("a copy of the state", { timeout: 60_000 }, () => {
       clientId: "copy-test",
       logger,
       stateDirectory: join(directory, name),
-      limits: { commitRecords: 50, stateCacheEntries: 4, ...limits },
+      limits: { commitRecords: 50, stateCacheBytes: 500, ...limits },
       ...rest,
     });
     logs.add(log);

@@ -48,7 +48,7 @@ function runSteps(of: Topology, state: PartitionState, records: readonly StoredR
 
 describe("steps", () => {
   test("see state as the steps before left it; of a coalesced topic the last output of a key stays", () => {
-    const state = new PartitionState([], 1000);
+    const state = new PartitionState([], 100_000);
     const counting = topology({
       step: (view, input) => {
         const count = ((view.get("n") as number | undefined) ?? 0) + 1;
@@ -78,7 +78,7 @@ describe("steps", () => {
   });
 
   test("what is shown of the state is asked for once a commit, with what was and what is", () => {
-    const state = new PartitionState([], 1000);
+    const state = new PartitionState([], 100_000);
     const showing = topology({
       step: (view) => ({
         state: [["n", ((view.get("n") as number | undefined) ?? 0) + 1]],
@@ -101,7 +101,7 @@ describe("steps", () => {
   });
 
   test("taken in slices are one commit, and what is held for it is known", () => {
-    const state = new PartitionState([], 1000);
+    const state = new PartitionState([], 100_000);
     const steps = new Steps(
       topology({
         tickMs: 10,
@@ -126,7 +126,7 @@ describe("steps", () => {
   });
 
   test("that throw say where, and leave nothing behind once the state is loaded anew", async () => {
-    const state = new PartitionState([], 1000);
+    const state = new PartitionState([], 100_000);
     const failing = topology({
       step: (_view, input) => {
         if (input.kind === "record" && input.record.offset === 2) throw new Error("planted");
@@ -141,12 +141,14 @@ describe("steps", () => {
 
   test("may put out only what the topology names", () => {
     const stray = topology({ step: () => ({ state: [], outputs: [out("else", "k", "1")] }) });
-    expect(() => runSteps(stray, new PartitionState([], 1000), [stored(1)])).toThrow(/else/);
+    expect(() => runSteps(stray, new PartitionState([], 100_000), [stored(1)])).toThrow(/else/);
     const shown = topology({
       step: () => ({ state: [["n", 1]], outputs: [] }),
       show: () => [out("elsewhere", "k", "1")],
     });
-    expect(() => runSteps(shown, new PartitionState([], 1000), [stored(1)])).toThrow(/elsewhere/);
+    expect(() => runSteps(shown, new PartitionState([], 100_000), [stored(1)])).toThrow(
+      /elsewhere/,
+    );
   });
 
   test("see ticks only of their first input, and only where they asked for them", () => {
