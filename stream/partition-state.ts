@@ -37,12 +37,15 @@ interface Entry {
   was: unknown;
   now: unknown;
   changed: boolean;
-  /** Of the value as encoded when it was last seen so, and of what comes with every entry. */
+  /** About what it takes, by how large the value was when it was last seen encoded. */
   bytes: number;
 }
 
-/** What an entry takes beside its value, about. */
+/** What an entry takes beside its value; and what a byte of CBOR comes to once it is decoded: mostly numbers, in arrays. */
 const ENTRY_BYTES = 100;
+const DECODED_BYTES = 4.5;
+const bytesOf = (encoded: Uint8Array | null | undefined) =>
+  ENTRY_BYTES + DECODED_BYTES * (encoded?.length ?? 0);
 
 export class PartitionState implements StateView {
   readonly #listed: ReadonlyMap<string, SortedKeys>;
@@ -59,7 +62,7 @@ export class PartitionState implements StateView {
 
   /**
    * @param listed prefixes that entries() is asked for
-   * @param cacheBytes of values that are kept decoded, as they are encoded: decoded they take three to five times as much
+   * @param cacheBytes of values that are kept decoded, about
    */
   constructor(listed: readonly string[], cacheBytes: number) {
     this.#listed = new Map(listed.map((prefix) => [prefix, new SortedKeys([])]));
@@ -133,7 +136,7 @@ export class PartitionState implements StateView {
     const value = now === undefined ? null : encodeCbor(now);
     const entry = this.#changed.get(key);
     if (entry) {
-      const bytes = ENTRY_BYTES + (value?.length ?? 0);
+      const bytes = bytesOf(value);
       // It was looked at since the last commit, so that it stands among the young, or did until a moment ago.
       this.#youngBytes += bytes - entry.bytes;
       entry.bytes = bytes;
@@ -181,8 +184,7 @@ export class PartitionState implements StateView {
     try {
       const encoded = this.#store?.get(key);
       const value = encoded && decodeCbor(encoded);
-      const bytes = ENTRY_BYTES + (encoded?.length ?? 0);
-      return { key, was: value, now: value, changed: false, bytes };
+      return { key, was: value, now: value, changed: false, bytes: bytesOf(encoded) };
     } catch (error) {
       this.readError = new EventLogError("storage", (error as Error).message, { cause: error });
       throw this.readError;

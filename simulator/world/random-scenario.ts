@@ -52,7 +52,7 @@ export function randomScenario(seed: number, options: RandomOptions = {}): Scena
     gateway(seed, `g${at + 1}`, durationMs, chance, some, decays),
   ).map((one) => (sparse > 1 ? sparser(one, sparse, calm) : one));
   const limits = long.happens(0.3)
-    ? { commitRecords: long.of([1, 3, 20]), stateCacheBytes: long.of([200, 1600]) }
+    ? { commitRecords: long.of([1, 3, 20]), stateCacheBytes: long.of([500, 4000]) }
     : undefined;
   return {
     name: `random-${seed}`,

@@ -36,7 +36,7 @@ export interface EmbeddedEventLogOptions {
   readonly commitRecords?: number;
   /** Longest that a processor steps before it commits and lets others run, ms. */
   readonly commitStepMs?: number;
-  /** State that a processor keeps decoded in memory for each partition, bytes as it is encoded. */
+  /** State that a processor keeps decoded in memory for each partition, bytes. */
   readonly stateCacheBytes?: number;
   /** Opens the database; tests plant faults here. */
   readonly openLevel?: LevelOpener;
@@ -58,8 +58,8 @@ export const EMBEDDED_DEFAULTS = {
   /** At about 5 µs a step a few ms of work: one fsync is shared by many inputs, MQTT next door waits little. */
   commitRecords: 500,
   commitStepMs: 10,
-  /** Decoded some four times as much: the working set of a site with thousands of series. */
-  stateCacheBytes: 4 * 1024 ** 2,
+  /** The working set of a site with thousands of series. */
+  stateCacheBytes: 16 * 1024 ** 2,
 } as const;
 
 /** The options with every default filled in. */

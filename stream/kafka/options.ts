@@ -66,10 +66,7 @@ export interface KafkaLimits {
   readonly commitChanges: number;
   /** … and fetches no more for a partition that has so much read ahead, bytes on the wire. */
   readonly readAheadBytes: number;
-  /**
-   * State that a processor keeps decoded, all its partitions together, bytes as it is encoded: what is used again and again.
-   * Decoded it takes some four times as much.
-   */
+  /** State that a processor keeps decoded, all its partitions together, bytes: what is used again and again. */
   readonly stateCacheBytes: number;
   /**
    * A copy of the state that was not written for so long is not gone on from, ms: the changelog may have forgotten
@@ -106,7 +103,7 @@ export const KAFKA_LIMITS: KafkaLimits = {
   commitRecords: 300_000,
   commitChanges: 15_000,
   readAheadBytes: 512 * 1024,
-  stateCacheBytes: 16 * 1024 * 1024,
+  stateCacheBytes: 44 * 1024 * 1024,
   stateCopyMs: 12 * 3_600_000,
   sessionTimeoutMs: 6000,
   rebalanceTimeoutMs: 30_000,

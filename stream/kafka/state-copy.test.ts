@@ -40,7 +40,7 @@ describe.skipIf(!brokers)("a copy of the state", { timeout: 60_000 }, () => {
       clientId: "copy-test",
       logger,
       stateDirectory: join(directory, name),
-      limits: { commitRecords: 50, stateCacheBytes: 500, ...limits },
+      limits: { commitRecords: 50, stateCacheBytes: 600, ...limits },
       ...rest,
     });
     logs.add(log);

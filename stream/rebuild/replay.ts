@@ -13,8 +13,8 @@ const TICK_TYPE = "tidegate.tick";
 const SLICE_MS = 8;
 /** Changed keys that are held before they are written: memory. A pack of windows is some KB. */
 const HELD_KEYS = 5000;
-/** State kept decoded, bytes as it is encoded: what is used again and again. */
-const CACHE_BYTES = 4 * 1024 ** 2;
+/** State kept decoded: what is used again and again. */
+const CACHE_BYTES = 16 * 1024 ** 2;
 
 /** Where a record of the input stands. */
 export interface Place {
