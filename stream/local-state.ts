@@ -122,9 +122,9 @@ class MemoryState implements LocalState {
 type Level = ClassicLevel<Buffer, Buffer>;
 
 /** Memtable, bytes: larger ones mean fewer, larger tables to merge. Two of them may be held. */
-const WRITE_BUFFER_BYTES = 4 * 1024 ** 2;
+const WRITE_BUFFER_BYTES = 16 * 1024 ** 2;
 /** Cache of uncompressed blocks, bytes. */
-const CACHE_BYTES = 4 * 1024 ** 2;
+const CACHE_BYTES = 8 * 1024 ** 2;
 /** Keys read at once while listing. */
 const KEYS_PER_READ = 1000;
 /** Entries read at once while walking over all: a pack of windows is some KB. */
