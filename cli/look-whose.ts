@@ -13,11 +13,11 @@ export async function lookWhose(
   const hardware = await lookAtHardware({ set: settings.hardware.id });
   const identity = await readIdentity(dataDir);
   if (!identity) return { hardware, boards: undefined, next: undefined };
-  const { boards: kept } = await readBoards(dataDir);
+  const { boards: kept, faults } = await readBoards(dataDir);
   // Data of an earlier version learn at their next start; what they would learn says nothing of them.
   const salt = kept?.salt ?? "";
   const now = hashed(hardware.evidence, salt);
-  const boards = kept ?? firstBoards(identity.gateway, salt, now);
+  const boards = kept ?? firstBoards(identity.gateway, salt, faults.length > 0 ? {} : now);
   const onNewHardware = settings.hardware.on_new_hardware;
   return {
     hardware,

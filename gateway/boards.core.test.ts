@@ -116,6 +116,18 @@ describe("hardware that cannot be told", () => {
     expect(start(learnt.boards, B).board.gateway).toMatch(/^plant-7-/);
   });
 
+  test("copies that are told for the first time count on epochs of their own, under one id", () => {
+    const image = made({});
+    const [one, two] = ["one", "two"].map((id) => start(image, hashed({ set: [id] }, SALT)));
+    expect(one?.owner?.gateway).toBe("plant-7");
+    expect(two?.owner?.gateway).toBe("plant-7");
+    expect(one?.owner?.board).not.toBe(two?.owner?.board);
+    // Each only once.
+    const again = start(one?.boards ?? image, hashed({ set: ["one"] }, SALT));
+    expect(again).toMatchObject({ owner: one?.owner, from: undefined });
+    expect(start(again.boards, {})).toMatchObject({ owner: one?.owner, known: false });
+  });
+
   test("an id that is set for the first time is this hardware's, where nothing says otherwise", () => {
     const mac = hashed({ mac: ["00:1b:21:00:00:01"] }, SALT);
     const set = hashed({ set: ["line 4"] }, SALT);

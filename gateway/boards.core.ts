@@ -100,16 +100,18 @@ function boardOf(
   now: Evidence,
 ): { readonly board: Board; readonly known: boolean } {
   const learnt = (board: Board) => ({ ...board, evidence: together(board.evidence, now) });
-  // What could never be told is told from here on, and an id that a person gives for the first time is this hardware's.
+  // What could never be told is told from here on, under the id that it had, but on an epoch of its own: a copy of the same
+  // data may be told for the first time too. An id that a person gives for the first time to
+  // hardware that could be told is this hardware's.
   const isNews = isEmpty(before.evidence) || (now.set !== undefined && !before.evidence.set);
   const like = likeness(before.evidence, now);
   if (like === "same") return { board: learnt(before), known: true };
   const other = table.boards.find(({ evidence }) => likeness(evidence, now) === "same");
   if (other) return { board: learnt(other), known: true };
   if (like === "unknown") {
-    return isNews && !isEmpty(now)
-      ? { board: learnt(before), known: true }
-      : { board: before, known: false };
+    if (!isNews || isEmpty(now)) return { board: before, known: false };
+    const name = isEmpty(before.evidence) ? boardName(now, table.salt) : before.name;
+    return { board: { ...learnt(before), name }, known: true };
   }
   const name = boardName(now, table.salt);
   const gateway = suffixed(before.base, name, table);

@@ -20,7 +20,7 @@ import {
   type Settled,
   settle,
 } from "./boards.core.ts";
-import { certainly, type Evidence, KINDS } from "./hardware.core.ts";
+import { certainly, type Evidence, isEmpty, KINDS } from "./hardware.core.ts";
 import { type Hardware, hashed, lookAtHardware } from "./hardware.ts";
 import { IdentityError, replaceFile } from "./identity.ts";
 
@@ -54,10 +54,12 @@ export async function settleHardware(options: BoardsOptions): Promise<Settled> {
   if (faults.length > 0) tellFaults(kept !== undefined, faults, logger);
   const salt = kept?.salt ?? randomBytes(SALT_BYTES).toString("hex");
   let now = hashed((await look()).evidence, salt);
-  const table = kept ?? firstBoards(gateway, salt, now);
+  // A table that is damaged told of hardware that may have been another one: what is here now is news.
+  const table = kept ?? firstBoards(gateway, salt, faults.length > 0 ? {} : now);
   const wishes = { wanted, onNewHardware: hardware.on_new_hardware };
   let settled = settle(table, now, wishes);
-  if (settled?.from && certainly(currentOf(table).evidence, now) === "unknown") {
+  const { evidence: known } = currentOf(table);
+  if (settled?.from && !isEmpty(known) && certainly(known, now) === "unknown") {
     await pause(systemTimers, options.lookAgainMs ?? LOOK_AGAIN_MS);
     now = hashed((await look()).evidence, salt);
     settled = settle(table, now, wishes);
@@ -113,7 +115,7 @@ function tell(settled: Settled, { wanted, hardware, logger }: BoardsOptions): vo
     const why = hardware.on_new_hardware === "keep" ? ", as hardware.on_new_hardware says" : "";
     logger.warn(
       { gateway, was: from.gateway, hardware: board.name },
-      `other hardware or another name than before: this is gateway ${gateway}${why}, and a new epoch begins`,
+      `other hardware or another name than before, or the first time that this hardware can be told: this is gateway ${gateway}${why}, and a new epoch begins`,
     );
   }
 }
