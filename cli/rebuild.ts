@@ -11,6 +11,8 @@ export interface RebuildCommandOptions {
   readonly last?: number;
   readonly dryRun?: boolean;
   readonly json?: boolean;
+  /** As a flag; of a configuration they are no mistake for rollups. */
+  readonly rules?: string;
 }
 
 export function rebuildCommand(): Command {

@@ -59,13 +59,16 @@ export async function runRebuild(
 function requestOf(
   what: string,
   settings: Settings,
-  { from, last, dryRun = false }: RebuildCommandOptions,
+  { from, last, dryRun = false, rules }: RebuildCommandOptions,
 ): RebuildRequest {
   if (!isRebuildable(what)) {
     throw new CommandError(`"${what}" cannot be rebuilt; what can is ${REBUILDABLE.join(" and ")}`);
   }
   if (from !== undefined && last !== undefined) {
     throw new CommandError("--from and --last say the same: give one of them");
+  }
+  if (what !== "alerts" && rules !== undefined) {
+    throw new CommandError(`--rules is for alerts: ${what} go by no rules`);
   }
   const since = last === undefined ? from : Date.now() - last;
   if (since !== undefined && since > Date.now()) {

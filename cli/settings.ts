@@ -249,7 +249,7 @@ function explain(
     case "maximum":
       return { path: parent, problem: `must be ${error.params.limit} or less` };
     case "minLength":
-      return { path: parent, problem: "must not be empty" };
+      return { path: parent, problem: tooShort(Number(error.params.limit)) };
     case "pattern": {
       const what = leaves.get(parent)?.form ?? `must match ${error.params.pattern}`;
       return { path: parent, problem: `${JSON.stringify(value)}: ${what}` };
@@ -258,6 +258,9 @@ function explain(
       return { path: parent, problem: error.message ?? "is not valid" };
   }
 }
+
+const tooShort = (least: number) =>
+  least === 1 ? "must not be empty" : `must have ${least} characters or more`;
 
 /** The types of JSON Schema in words. */
 const KINDS: Readonly<Record<string, string>> = {
