@@ -111,8 +111,9 @@ describe("everything on one machine", () => {
     await tail.kill();
   });
 
-  test("audit: nothing is missing, exit status 0", async () => {
-    await expect.poll(async () => (await auditOf(where)).report.totals.onTheWay).toBe(0);
+  test("audit: nothing is missing, exit status 0", { timeout: 60_000 }, async () => {
+    const onTheWay = async () => (await auditOf(where)).report.totals.onTheWay;
+    await expect.poll(onTheWay, { timeout: 30_000 }).toBe(0);
     const { code, stdout } = await run(["audit", ...where]);
     expect(code).toBe(0);
     expect(stdout).toMatch(
