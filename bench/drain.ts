@@ -7,15 +7,14 @@
  *
  * Kafka is KAFKA_BROKERS' first, or one that is started from Maven Central's jars.
  */
-import { cpSync, readdirSync, statSync } from "node:fs";
-import { join } from "node:path";
+import { cpSync } from "node:fs";
 import { setTimeout as pause } from "node:timers/promises";
 import { KafkaBroker } from "../test/kafka/kafka-broker.ts";
 import { kafkaJars } from "../test/kafka/kafka-jars.ts";
 import { runLoad } from "./load.ts";
 import type { PeerGatewayOptions, PeerGatewayReport } from "./peer-gateway.ts";
 import type { PeerClientResult } from "./peer-kafka-client.ts";
-import { ask, memoryMiB, startPeer, stopPeer, withDirectory } from "./processes.ts";
+import { ask, bytesBelow, memoryMiB, startPeer, stopPeer, withDirectory } from "./processes.ts";
 import { median, ratios, table, verdict } from "./report.ts";
 
 const READINGS = Number(process.argv[2] ?? 300_000);
@@ -28,16 +27,6 @@ interface Drained {
   readonly rssMiB: number;
   readonly diskBefore: number;
   readonly diskAfter: number;
-}
-
-function bytesBelow(directory: string): number {
-  let bytes = 0;
-  for (const entry of readdirSync(directory, { recursive: true, withFileTypes: true })) {
-    if (!entry.isFile()) continue;
-    // A store deletes files while it is looked at.
-    bytes += statSync(join(entry.parentPath, entry.name), { throwIfNoEntry: false })?.size ?? 0;
-  }
-  return bytes;
 }
 
 /** A data directory with the backlog, made by the gateway itself. */

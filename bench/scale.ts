@@ -19,7 +19,7 @@ import type { FrozenBatch } from "../stream/port.ts";
 import { KafkaBroker } from "../test/kafka/kafka-broker.ts";
 import { kafkaJars } from "../test/kafka/kafka-jars.ts";
 import { Program } from "../test/program.ts";
-import { cpuMicros, memoryMiB, withDirectory } from "./processes.ts";
+import { bytesBelow, cpuMicros, memoryMiB, withDirectory } from "./processes.ts";
 import { table } from "./report.ts";
 import { type Fleet, fillFleet } from "./scale-fill.ts";
 
@@ -48,15 +48,6 @@ interface Kept {
   readonly topic: string;
   readonly records: number;
   readonly bytes: number;
-}
-
-function bytesBelow(directory: string): number {
-  let bytes = 0;
-  for (const entry of readdirSync(directory, { recursive: true, withFileTypes: true })) {
-    if (!entry.isFile()) continue;
-    bytes += statSync(join(entry.parentPath, entry.name), { throwIfNoEntry: false })?.size ?? 0;
-  }
-  return bytes;
 }
 
 async function keptOf(log: KafkaEventLog, folder: string, topics: readonly string[]) {
